@@ -84,7 +84,9 @@ mod tests {
             assert_eq!(sides, expected, "{regions:?} {spec:?}");
         }
         let tiles = |grid: &str| Some(Tiles::new(grid.parse().unwrap(), 0.2));
-        for (grid, side, expected) in [("2x1", 224, &[480][..]), ("2x2", 130, &[480, 320]), ("2x2", 352, &[]), ("4x1", 224, &[])] {
+        for (grid, side, expected) in
+            [("2x1", 224, &[480][..]), ("2x2", 130, &[480, 320]), ("2x2", 352, &[]), ("4x1", 224, &[])]
+        {
             let (spec, sample) = (image(side.min(176), side, Fit::Stretch), Sample::of(&source, &[], [0; 2]));
             let captures = Captures::new(&source.kind().capture_sizes(false), sample, &[], tiles(grid), &spec);
             let sides: Vec<u32> = captures.enough_for(&spec).map(|(side, _)| side).collect();

@@ -44,11 +44,11 @@ pub enum PlanError {
     #[error("{0}")]
     Task(String),
     /// Its pictures cannot be looked at in tiles.
-    #[error("{path}: preprocess.tiles: {reason}")]
+    #[error("{path}: {reason}")]
     Tiles {
         /// The model.
         path: String,
-        /// Reason, with the remedy.
+        /// Reason, with the key that is to be changed.
         reason: String,
     },
     /// The marks of a meter cannot be taken from their reference picture.

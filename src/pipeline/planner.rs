@@ -10,12 +10,13 @@ use super::error::PlanError;
 use super::key::StagesKey;
 use super::marks::read_marks;
 use super::meter_join::MeterJoin;
+use super::misfit::tiles_misfit;
 use super::pool::{self, PlanHandle, Pool, SharingTerms};
 use super::size_inputs;
 use super::stages::{MeterStage, Stages};
 use super::tiling::Tiling;
 use crate::event::{self, Events, ObjectSettings, Subject};
-use crate::frame::{Fit, InputSpec, Spec, TaskKind, TaskSpec, Window, status};
+use crate::frame::{Spec, TaskKind, TaskSpec, Window, status};
 use crate::join;
 use crate::model::autotune::{self, Autotuned};
 use crate::model::{self, Bundle, Engine, LoadedModel, ModelError, PlanKey};
@@ -374,23 +375,18 @@ impl Planner {
     /// Tiles of frames for a model whose input is `spec` and that keeps so many bytes between runs.
     fn tiling(&self, spec: &Spec, state_bytes: usize) -> Result<Option<Tiling>, PlanError> {
         let Some(tiles) = self.preprocess.tiles() else { return Ok(None) };
-        let reason = match (spec, &self.task) {
-            (Spec::Window(_) | Spec::Readings, _) => "tiles are parts of pictures, and it takes readings".to_owned(),
-            (Spec::Image(_), task::Settings::Detect(objects)) if self.preprocess.regions.is_empty() => {
-                match spec {
-                    _ if state_bytes > 0 => "it keeps something from one picture to the next, and tiles are none of a sequence".to_owned(),
-                    Spec::Image(InputSpec { fit: Fit::Crop, .. }) => {
-                        "fit = \"crop\" would cut off the sides of each tile; set preprocess.fit to another one".to_owned()
-                    }
-                    _ => return Ok(Some(Tiling::new(tiles, objects))),
-                }
-            }
-            (Spec::Image(_), task::Settings::Detect(_)) => "goes with no regions".to_owned(),
-            (Spec::Image(_), other) => {
-                format!("what is found in tiles is joined for the task \"detect\" only, and this one's is {:?}", other.kind().word())
-            }
+        let refuse = |reason: String| PlanError::Tiles { path: self.bundle.path().display().to_string(), reason };
+        let Spec::Image(image) = spec else {
+            return Err(refuse("preprocess.tiles: tiles are parts of pictures, and it takes readings".into()));
         };
-        Err(PlanError::Tiles { path: self.bundle.path().display().to_string(), reason })
+        if let Some(misfit) = tiles_misfit(&self.preprocess, Some(self.kind()), Some(image.fit)) {
+            return Err(refuse(misfit.to_string()));
+        }
+        if state_bytes > 0 {
+            let reason = "preprocess.tiles: it keeps something from one picture to the next, and tiles are no sequence";
+            return Err(refuse(reason.into()));
+        }
+        Ok(self.task.objects().map(|objects| Tiling::new(tiles, objects)))
     }
 
     /// The join of a meter, its second model compiled for full work.

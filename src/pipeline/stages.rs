@@ -9,8 +9,8 @@ use super::pool::PlanHandle;
 use super::tiling::Tiling;
 use crate::event::Events;
 use crate::frame::{
-    Colour, Event, Frame, Geometry, Outcome, Payload, PositionRead, SharedFrame, Spec, TaskSpec, TensorView,
-    Unreadable, Window,
+    Colour, Detection, Event, Frame, Geometry, Outcome, Payload, PositionRead, SharedFrame, Spec, TaskSpec, TensorView,
+    Tile, Unreadable, Window,
 };
 use crate::join;
 use crate::preprocess::Preprocessor;
@@ -275,7 +275,7 @@ impl Stages {
         self.events.touch(track_id);
     }
 
-    pub(super) fn with_input<T>(
+    fn with_input<T>(
         &mut self,
         index: usize,
         now: Duration,
@@ -297,6 +297,82 @@ impl Stages {
             time,
         };
         Ok(look(self.task.as_mut(), &input)?)
+    }
+}
+
+impl Stages {
+    /// Inferences for one frame at most: more than one where it is looked at in tiles.
+    pub fn most_runs(&self) -> u32 {
+        self.tiling.as_ref().map_or(1, Tiling::most_runs)
+    }
+
+    /// Parts of the frame that was prepared, the whole of it first; none where frames are not looked at in tiles.
+    pub fn tiles(&self) -> &[Tile] {
+        self.tiling.as_ref().map_or(&[], Tiling::parts)
+    }
+
+    /// Takes a frame as the one whose tiles are looked at; one with several readers (`shared`) is decoded at most once for all of them. False
+    /// where frames are not looked at in tiles.
+    ///
+    /// # Errors
+    /// [`StageError::Preprocess`]; there is no present frame then.
+    fn prepare_tiles(&mut self, frame: &Frame, shared: Option<&Arc<SharedFrame>>) -> Result<bool, StageError> {
+        let Some(tiling) = &mut self.tiling else { return Ok(false) };
+        tiling.clear();
+        let picture = self.preprocessor.hold(frame, shared)?;
+        if let Spec::Image(spec) = &self.spec {
+            tiling.begin(picture, [spec.height, spec.width]);
+        }
+        Ok(true)
+    }
+
+    /// Objects in one tile of the frame that was prepared, in pixels of the tile, with those that are too uncertain to be told.
+    ///
+    /// # Errors
+    /// [`StageError`].
+    pub fn find_in(&mut self, tile: Tile) -> Result<Vec<Detection>, StageError> {
+        let geometry = self.preprocessor.write_tile(tile, self.plan.input_mut(0))?;
+        if let Some(kept) = self.geometry.first_mut() {
+            kept.clear();
+            kept.push(geometry);
+        }
+        self.plan.run_by(None)?;
+        let output = self.with_input(0, Duration::ZERO, SystemTime::UNIX_EPOCH, |task, input| task.run(input))?;
+        let mut found = match output.outcome {
+            Outcome::Detect { detections, .. } => detections,
+            _ => Vec::new(),
+        };
+        found.extend(output.faint);
+        Ok(found)
+    }
+
+    /// Takes what was found in a tile of the frame that was prepared, in pixels of the tile.
+    pub fn add_found(&mut self, tile: Tile, found: Vec<Detection>) {
+        if let Some(tiling) = &mut self.tiling {
+            tiling.add(tile, found);
+        }
+    }
+
+    /// Runs the model over every tile of the frame that was prepared. False where there is none.
+    ///
+    /// # Errors
+    /// [`StageError`].
+    fn infer_tiles(&mut self) -> Result<bool, StageError> {
+        let Some(tiling) = &mut self.tiling else { return Ok(false) };
+        tiling.find_anew();
+        let parts = tiling.parts().to_vec();
+        for tile in &parts {
+            let found = self.find_in(*tile)?;
+            self.add_found(*tile, found);
+        }
+        Ok(!parts.is_empty())
+    }
+
+    /// The objects of the frame out of what was found in its tiles; the frame is let go. `None` where there are no tiles.
+    fn join_tiles(&mut self) -> Option<TaskOutput> {
+        let tiling = self.tiling.as_mut().filter(|tiling| !tiling.parts().is_empty())?;
+        self.preprocessor.let_go();
+        Some(tiling.joined())
     }
 }
 

@@ -285,13 +285,7 @@ impl Preprocessor {
 
 /// `true` when a `[width, height]` picture has too few pixels for `spec`, so that an item or a tile would be enlarged. `regions` are in
 /// pixels of the `full` picture; a region that does not fit it counts as enlarged.
-pub fn enlarges(
-    spec: &InputSpec,
-    regions: &[Region],
-    tiles: Option<Tiles>,
-    full: [u32; 2],
-    picture: [u32; 2],
-) -> bool {
+pub fn enlarges(spec: &InputSpec, regions: &[Region], tiles: Option<Tiles>, full: [u32; 2], picture: [u32; 2]) -> bool {
     let size = [spec.height, spec.width];
     if let Some(tiles) = tiles {
         // Rounded to whole pixels as everywhere.

@@ -9,11 +9,15 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::frame::Tile;
 
 /// Tiles of a picture at most: each is a run of the model.
 const MOST: u32 = 16;
+
+/// Columns at most, and rows.
+const MOST_ALONG: u32 = 8;
 
 /// Share of a tile's width and height that it has in common with the next one, when the configuration does not say.
 pub(super) const OVERLAP: f32 = 0.2;
@@ -21,7 +25,7 @@ pub(super) const OVERLAP: f32 = 0.2;
 /// The largest share that neighbours have in common.
 const MOST_OVERLAP: f32 = 0.5;
 
-/// Columns and rows of tiles, written `3x2`: 2 to 16 tiles.
+/// Columns and rows of tiles, written `3x2`: 2 to 16 tiles, 8 of each at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Grid {
@@ -36,7 +40,7 @@ impl FromStr for Grid {
         let wrong = || format!("{text:?} is no grid: columns x rows are wanted, such as \"3x2\", {MOST} tiles at most");
         let count = |text: &str| {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse::<u32>().ok().filter(|count| digits && (1..=MOST).contains(count)).ok_or_else(wrong)
+            text.parse::<u32>().ok().filter(|count| digits && (1..=MOST_ALONG).contains(count)).ok_or_else(wrong)
         };
         let (columns, rows) = text.split_once('x').ok_or_else(wrong)?;
         let grid = Grid { columns: count(columns)?, rows: count(rows)? };
@@ -78,7 +82,10 @@ impl JsonSchema for Grid {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[1-9][0-9]?x[1-9][0-9]?$" })
+        let all = (1..=MOST_ALONG).flat_map(|columns| (1..=MOST_ALONG).map(move |rows| Grid { columns, rows }));
+        let words = all.filter(|grid| (2..=MOST).contains(&grid.count()));
+        let words: Vec<_> = words.map(|grid| json!({ "type": "string", "const": grid.to_string() })).collect();
+        json_schema!({ "oneOf": words })
     }
 }
 
@@ -215,10 +222,10 @@ mod tests {
 
     #[test]
     fn grids_are_read_as_they_are_written() {
-        for text in ["3x2", "1x2", "16x1", "4x4"] {
+        for text in ["3x2", "1x2", "8x1", "4x4"] {
             assert_eq!(text.parse::<Grid>().unwrap().to_string(), text);
         }
-        for text in ["", "3", "3x", "x2", "0x2", "1x1", "5x4", "17x1", "+3x2", "3x2x1", "3X2", "-1x2", "9999999999x1"] {
+        for text in ["", "3", "3x", "x2", "0x2", "1x1", "5x4", "9x1", "+3x2", "3x2x1", "3X2", "-1x2", "9999999999x1"] {
             assert!(text.parse::<Grid>().is_err(), "{text:?}");
         }
     }

@@ -7,14 +7,15 @@
 
 A scene is a large canvas with one photograph of people or a bus near to the camera and many of them far away, at random places; their boxes were drawn by hand. The
 detector is FastestDet at 352x352 pixels with the least score of its catalog entry (0.5). A box is right at IoU 0.5 with one of its label that no better box has.
-Small: lower than an eighth of the frame; large: higher than half of it. Times are those of `infer --json` in the same run, as ratios to one pass. --merging GRID compares ways to merge what the
-passes of a grid found, each pass run by itself: suppression by IoU, by intersection over the smaller box, fusion of all that overlap so, and what leptond does.
+Small: lower than an eighth of the frame; large: higher than half of it. Time is the CPU time of a frame from the file to the result, as a ratio to one pass in the
+same run. --merging GRID compares ways to merge what the passes of a grid found, each pass run by itself: suppression by IoU, by intersection over the smaller box
+(IoS), fusion of all that overlap so, each also without the pass over the whole frame, and beside them what leptond does.
 """
 import argparse
 import json
 import pathlib
 import random
-import statistics
+import resource
 import subprocess
 import tempfile
 
@@ -94,13 +95,20 @@ min_score = 0.5
 
 
 def infer(leptond, model, scenes, more):
-    """Detections of every scene, (label, box, score), and the milliseconds of each."""
+    """Detections of every scene, (label, box, score), and the CPU time of them all, in s."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     ran = subprocess.run([leptond, "infer", model, scenes, "--json", *more], capture_output=True, text=True)
     if ran.returncode != 0:
         raise SystemExit(ran.stderr)
+    took = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     lines = [json.loads(line) for line in ran.stdout.splitlines()]
-    found = [[(d["label"], d["box"], d["score"]) for d in line["detections"] if d["label"] in LABELS] for line in lines]
-    return found, [line["infer_ms"] for line in lines]
+    return [[(d["label"], d["box"], d["score"]) for d in line["detections"] if d["label"] in LABELS] for line in lines], took
+
+
+def frame_time(leptond, model, scenes, count, more):
+    """CPU time of one frame, in s: the start of the program and of the model is left out. The least of three times."""
+    least = lambda what: min(infer(leptond, model, what, more)[1] for _ in range(3))
+    return (least(scenes) - least(scenes / "000.jpg")) / (count - 1)
 
 
 def shared_area(a, b):
@@ -137,16 +145,16 @@ def judge(found, truth, height):
     return right, len(found), *tally
 
 
-def line(name, scenes, truths, height, ms=None, base=None):
+def line(name, scenes, truths, height, time=None):
     sums = [judge(found, truth, height) for found, truth in zip(scenes, truths)]
     right, found = sum(s[0] for s in sums), sum(s[1] for s in sums)
     sizes = [[sum(s[i][k] for s in sums) for k in (0, 1)] for i in (2, 3, 4)]
     recalls = " ".join(f"{part[0] / max(1, part[1]):7.3f}" for part in [*sizes, [sum(column) for column in zip(*sizes)]])
-    time = f" {statistics.median(ms) / base:6.2f}" if ms else ""
-    print(f"{name:<32} {recalls} {right / max(1, found):9.3f} {found:6}{time}", flush=True)
+    ratio = f" {time:6.2f}" if time else ""
+    print(f"{name:<32} {recalls} {right / max(1, found):9.3f} {found:6}{ratio}", flush=True)
 
 
-# Ways to merge: lists of (label, box, score, cut sides) to (label, box, score).
+# Ways to merge: lists of (label, box, score, rectangle of the pass) to (label, box, score).
 
 def suppress(overlap, limit):
     def merge(found):
@@ -173,56 +181,6 @@ def fuse(overlap, limit):
     return merge
 
 
-def seams(near=0.03, share=0.5, side=0.5):
-    """As leptond: boxes that end at a seam give way to whole ones, and two that meet at one become one box."""
-    def cut(found, size):
-        (x1, y1, x2, y2), (x, y, w, h) = found[1], found[3]
-        at = lambda edge, seam, length, outer: seam != outer and abs(edge - seam) <= near * length
-        return [at(x1, x, w, 0), at(y1, y, h, 0), at(x2, x + w, w, size[0]), at(y2, y + h, h, size[1])]
-
-    def meet(a, b):
-        """The seam between two parts of one object: one ends at its right or lower side, the other at its left or upper one."""
-        for i in (0, 1):
-            for p, q in ((a, b), (b, a)):
-                if p[3][i + 2] and q[3][i] and p[1][i] < q[1][i] and p[1][i + 2] < q[1][i + 2] and q[1][i] <= p[1][i + 2]:
-                    j = 1 - i
-                    common = min(p[1][j + 2], q[1][j + 2]) - max(p[1][j], q[1][j])
-                    if common > side * (max(p[1][j + 2], q[1][j + 2]) - min(p[1][j], q[1][j])):
-                        return True
-        return False
-
-    def merge(found, size):
-        found = [(label, list(box), score, cut((label, box, score, rect), size)) for label, box, score, rect in sorted(found, key=lambda d: -d[2])]
-        kept = []
-        for one in found:
-            if not any(one[3]) and not any(k[0] == one[0] and iou(k[1], one[1]) > 0.45 for k in kept):
-                kept.append(one)
-        parts = []
-        for one in found:
-            if any(one[3]) and not any(k[0] == one[0] and (iou(k[1], one[1]) > 0.45 or shared_area(k[1], one[1]) > share * area(one[1])) for k in kept):
-                parts.append(one)
-        joined = True
-        while joined:
-            joined = False
-            for i, a in enumerate(parts):
-                for j in range(i + 1, len(parts)):
-                    b = parts[j]
-                    if a[0] == b[0] and meet(a, b):
-                        box = [min(a[1][0], b[1][0]), min(a[1][1], b[1][1]), max(a[1][2], b[1][2]), max(a[1][3], b[1][3])]
-                        sides = [a[3][k] if a[1][k] == box[k] else b[3][k] for k in range(4)]
-                        parts[i] = (a[0], box, max(a[2], b[2]), sides)
-                        del parts[j]
-                        joined = True
-                        break
-                if joined:
-                    break
-        for one in sorted(parts, key=lambda d: -d[2]):
-            if not any(k[0] == one[0] and (iou(k[1], one[1]) > 0.45 or shared_area(k[1], one[1]) > share * area(one[1])) for k in kept):
-                kept.append(one)
-        return [k[:3] for k in kept]
-    return merge
-
-
 def passes(grid, size, overlap=0.2):
     """Rectangles of a grid, the whole frame first."""
     counts = [int(v) for v in grid.split("x")]
@@ -234,6 +192,7 @@ def passes(grid, size, overlap=0.2):
 
 
 def compare(args, model, scenes, truths, work, size):
+    """Ways to merge, over what each pass finds by itself."""
     per_scene = [[] for _ in truths]
     for rect in passes(args.merging, size):
         x, y, w, h = rect
@@ -243,14 +202,17 @@ def compare(args, model, scenes, truths, work, size):
             for label, box, score in found:
                 box = [max(box[0], x), max(box[1], y), min(box[2], x + w), min(box[3], y + h)]
                 scene.append((label, box, score, rect))
+    whole = [0, 0, *size]
     for name, merge in {
-        "IoU 0.45": suppress(iou, 0.45), "smaller box 0.5": suppress(ios, 0.5), "smaller box 0.7": suppress(ios, 0.7),
-        "seams": (lambda m: lambda f: m(f, size))(seams()), "seams .01": (lambda m: lambda f: m(f, size))(seams(0.01)), "seams .06": (lambda m: lambda f: m(f, size))(seams(0.06)),
-        "seams share.7": (lambda m: lambda f: m(f, size))(seams(share=0.7)), "seams share.35": (lambda m: lambda f: m(f, size))(seams(share=0.35)),"seams side.7": (lambda m: lambda f: m(f, size))(seams(side=0.7)),
-        "fusion, smaller 0.5": fuse(ios, 0.5), "fusion, IoU 0.45": fuse(iou, 0.45),
+        "IoU 0.45": suppress(iou, 0.45),
+        "IoS 0.5": suppress(ios, 0.5),
+        "IoS 0.7": suppress(ios, 0.7),
+        "fusion, IoU 0.45": fuse(iou, 0.45),
+        "fusion, IoS 0.5": fuse(ios, 0.5),
     }.items():
         line(name, [merge(found) for found in per_scene], truths, size[1])
-        line("  without whole frame", [merge([d for d in found if d[3] != [0, 0, *size]]) for found in per_scene], truths, size[1])
+        line("  without the whole frame", [merge([d for d in found if d[3] != whole]) for found in per_scene], truths, size[1])
+    line("leptond", infer(args.leptond, model, scenes, ["--tiles", args.merging])[0], truths, size[1])
 
 
 def main():
@@ -277,13 +239,16 @@ def main():
     model = bundle(args.shared, args.model, labels, work)
     print(f"{sum(map(len, truths))} objects in {args.scenes} scenes of {args.size} pixels")
     print(f"{'recall of objects':<32} {'small':>7} {'middle':>7} {'large':>7} {'all':>7} {'precision':>9} {'boxes':>6} {'time':>6}")
-    base = None
-    for grid in GRIDS if not args.merging else [""]:
-        found, ms = infer(args.leptond, model, scenes, ["--tiles", grid] if grid else [])
-        base = base or statistics.median(ms)
-        line(grid or "one pass", found, truths, size[1], ms, base)
     if args.merging:
         compare(args, model, scenes, truths, work, size)
+        return
+    base = None
+    for grid in GRIDS:
+        more = ["--tiles", grid] if grid else []
+        found, _ = infer(args.leptond, model, scenes, more)
+        time = frame_time(args.leptond, model, scenes, args.scenes, more)
+        base = base or time
+        line(grid or "one pass", found, truths, size[1], time / base)
 
 
 if __name__ == "__main__":
