@@ -18,7 +18,7 @@ pub struct Config {
     /// `{ quad = [x1, y1, x2, y2, x3, y3, x4, y4] }` (top left, top right, bottom right, bottom left), in pixels of the upright
     /// source picture.
     pub regions: Vec<Region>,
-    /// Columns and rows of tiles, 2 to 16: `"3x2"`. A detector looks at each tile of a picture by itself and at the whole, so that small
+    /// Columns and rows of tiles, 1 to 4 each: `3x2`. A detector looks at each tile of a picture by itself and at the whole, so that small
     /// objects are found; what is found is joined across seams. Each is a run of the model.
     pub tiles: Option<Grid>,
     /// Share of its width and height that a tile has in common with the next one: that of the largest object that is to be whole in one

@@ -13,11 +13,8 @@ use serde_json::json;
 
 use crate::frame::Tile;
 
-/// Tiles of a picture at most: each is a run of the model.
-const MOST: u32 = 16;
-
-/// Columns at most, and rows.
-const MOST_ALONG: u32 = 8;
+/// Columns at most, and rows: each tile is a run of the model.
+const MOST: u32 = 4;
 
 /// Share of a tile's width and height that it has in common with the next one, when the configuration does not say.
 pub(super) const OVERLAP: f32 = 0.2;
@@ -25,7 +22,7 @@ pub(super) const OVERLAP: f32 = 0.2;
 /// The largest share that neighbours have in common.
 const MOST_OVERLAP: f32 = 0.5;
 
-/// Columns and rows of tiles, written `3x2`: 2 to 16 tiles, 8 of each at most.
+/// Columns and rows of tiles, 1 to 4 each, written `3x2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Grid {
@@ -37,18 +34,18 @@ impl FromStr for Grid {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Grid, String> {
-        let wrong = || format!("{text:?} is no grid: columns x rows are wanted, such as \"3x2\", {MOST} tiles at most");
+        let wrong =
+            || format!("{text:?} is no grid: columns x rows are wanted, such as \"3x2\", {MOST} of each at most");
         let count = |text: &str| {
             let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse::<u32>().ok().filter(|count| digits && (1..=MOST_ALONG).contains(count)).ok_or_else(wrong)
+            text.parse::<u32>().ok().filter(|count| digits && (1..=MOST).contains(count)).ok_or_else(wrong)
         };
         let (columns, rows) = text.split_once('x').ok_or_else(wrong)?;
         let grid = Grid { columns: count(columns)?, rows: count(rows)? };
-        match grid.count() {
-            1 => Err(format!("{text:?}: one tile is the whole picture; leave it out")),
-            2..=MOST => Ok(grid),
-            _ => Err(wrong()),
+        if grid.count() == 1 {
+            return Err(format!("{text:?}: one tile is the whole picture; leave it out"));
         }
+        Ok(grid)
     }
 }
 
@@ -82,8 +79,8 @@ impl JsonSchema for Grid {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let all = (1..=MOST_ALONG).flat_map(|columns| (1..=MOST_ALONG).map(move |rows| Grid { columns, rows }));
-        let words = all.filter(|grid| (2..=MOST).contains(&grid.count()));
+        let all = (1..=MOST).flat_map(|columns| (1..=MOST).map(move |rows| Grid { columns, rows }));
+        let words = all.filter(|grid| grid.count() > 1);
         let words: Vec<_> = words.map(|grid| json!({ "type": "string", "const": grid.to_string() })).collect();
         json_schema!({ "oneOf": words })
     }
@@ -222,7 +219,7 @@ mod tests {
 
     #[test]
     fn grids_are_read_as_they_are_written() {
-        for text in ["3x2", "1x2", "8x1", "4x4"] {
+        for text in ["3x2", "1x2", "4x1", "4x4"] {
             assert_eq!(text.parse::<Grid>().unwrap().to_string(), text);
         }
         for text in ["", "3", "3x", "x2", "0x2", "1x1", "5x4", "9x1", "+3x2", "3x2x1", "3X2", "-1x2", "9999999999x1"] {

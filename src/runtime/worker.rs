@@ -63,6 +63,8 @@ pub(super) struct Worker {
     prepared: Duration,
     /// Number and capture of the latest frame that the model took.
     latest: Option<(u64, Instant)>,
+    /// Parts of the latest frame that had room for fewer tiles than are configured.
+    narrow: Option<usize>,
 }
 
 impl Worker {
@@ -90,6 +92,7 @@ impl Worker {
             gathered: Vec::new(),
             prepared: Duration::ZERO,
             latest: None,
+            narrow: None,
         }
     }
 
@@ -231,12 +234,27 @@ impl Worker {
             self.fail("preprocess", &frame.origin, frame.seq, &error);
             return;
         }
+        self.notice_narrow_frame();
         let wanted = self.bus.wants_frames(&self.name);
         self.shared.colour.store(wanted || self.stages.needs_colour(), Relaxed);
         let kept = wanted.then(|| frame.clone());
         self.gathered.push(Gathered { stamp: Stamp::of(frame), frame: kept });
         if self.gathered.len() >= self.stages.frames() {
             self.infer();
+        }
+    }
+
+    /// Logs, once for each number of them, that frames have room for fewer tiles than are configured.
+    fn notice_narrow_frame(&mut self) {
+        let (parts, most) = (self.stages.tiles().len(), self.stages.most_runs() as usize);
+        if parts > 0 && parts < most && self.narrow.replace(parts) != Some(parts) {
+            let (tiles, of) = (parts - 1, most - 1);
+            tracing::info!(
+                pipeline = self.shared.name,
+                tiles,
+                of,
+                "frames have room for fewer tiles than are configured: smaller ones would be enlarged for the model"
+            );
         }
     }
 

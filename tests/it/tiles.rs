@@ -161,7 +161,7 @@ fn commands_refuse_what_goes_with_no_tiles() {
     home.write("cuts.toml", "tiles = \"3x2\"\nregions = [{ rect = [0, 0, 64, 64] }]\n");
     let tiles = ["infer", "models/net", "small.png"];
     run(&home, &[&tiles[..], &["--tiles", "1x1"]].concat()).fails(2, &["one tile is the whole picture"]);
-    run(&home, &[&tiles[..], &["--tiles", "5x4"]].concat()).fails(2, &["16 tiles at most"]);
+    run(&home, &[&tiles[..], &["--tiles", "5x4"]].concat()).fails(2, &["4 of each at most"]);
     run(&home, &[&tiles[..], &["--regions", "cuts.toml"]].concat()).fails(1, &["preprocess.tiles", "or into regions"]);
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
     let classes = models.join("leptonnet-cifar10").display().to_string();
@@ -210,10 +210,12 @@ fn check_says_what_goes_with_no_tiles() {
         run(&home, &["check", "--config", "leptond.toml"])
     };
     camera("leptonnet-cifar10", "width = 640, height = 480", "2x1").fails(78, &["preprocess.tiles", "\"classify\""]);
+    let manifest = std::fs::read_to_string(home.path("models/net/model.toml")).unwrap();
+    home.write("models/net/model.toml", format!("{manifest}\n[input]\nkind = \"image\"\nsize = [64, 64]\n"));
     let roomy = camera("", "width = 640, height = 480", "3x2").ok();
     assert!(!roomy.err.contains("tiles"), "{}", roomy.err);
     let narrow = camera("", "width = 160, height = 120", "4x4").ok();
-    assert!(narrow.err.contains("have room for 6 of the 16 tiles"), "{}", narrow.err);
+    assert!(narrow.err.contains("have room for 9 of the 16 tiles"), "{}", narrow.err);
     assert!(narrow.err.contains("larger pictures (218x218"), "{}", narrow.err);
 }
 
