@@ -36,7 +36,6 @@ fn of_model(args: &Args, model: &str) -> Result<Planner, Failure> {
     let mut bundle = open(model)?;
     bundle.give_shapes(&args.shapes.shapes);
     let threads = args.threads as usize;
-    let regions = args.regions.as_deref().map(|file| regions::read(file, args.pipeline.as_deref())).transpose()?;
-    Ok(Planner::new(bundle, args.engine, threads, regions.unwrap_or_default(), &task::Config::default())
-        .map_err(anyhow::Error::from)?)
+    let cuts = regions::given(args.regions.as_deref(), args.pipeline.as_deref(), args.tiles)?;
+    Ok(Planner::new(bundle, args.engine, threads, cuts, &task::Config::default()).map_err(anyhow::Error::from)?)
 }

@@ -1,6 +1,7 @@
 //! Sense across keys: checks beyond the schema that need no look at the disk.
 
 mod sources;
+pub(super) mod tiles;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -56,6 +57,7 @@ impl Config {
             };
             let given = frames.unwrap_or(CROPS);
             each_table(pipeline, &at, &mut |preprocess, at| check_regions(preprocess, given, at, &mut f));
+            tiles::check_tiles(pipeline, given, &at, &mut f);
             if let Frames::Pictures { size: Some(size), .. } = given {
                 check_reach(pipeline, size, &at, &mut f);
             }

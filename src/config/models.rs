@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::check::tiles::check_tiles_of;
 use super::findings::Findings;
 use super::problem::{Problem, nearest, quoted};
 use super::{Config, PipelineConfig};
@@ -240,6 +241,7 @@ fn check_bundle(
                 .allowed(format!("{} or \"raw\"; or leave it out", word(manifest.task))),
         );
     }
+    check_tiles_of(pipeline, source.map(|source| source.kind().frames()), bundle, at, f);
     f.take(&at("task"), pipeline.task.check_model(manifest.task, bundle.labels()));
     // What a bare model is shows when it is loaded.
     if let Some(kind) = pipeline.task.kind().or((!bundle.is_bare()).then_some(manifest.task)) {

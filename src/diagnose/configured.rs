@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::config::{ConfigErrors, Loaded, Origin, PipelineConfig, Problem};
-use crate::frame::Spec;
+use crate::frame::{Spec, TaskKind};
 use crate::model::{self, Bundle, LoadedModel, ModelError, PlanKey};
 use crate::pipeline::offline::{self, GoldenFailure, OfflineError};
-use crate::pipeline::trial;
+use crate::pipeline::{tiles_misfit, trial};
 
 /// A model that was loaded and can run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,6 +42,8 @@ struct Tried {
     spec: Spec,
     /// Values of one item.
     item_len: usize,
+    /// Task of a bare file, as it shows when it is loaded.
+    bare: Option<TaskKind>,
 }
 
 /// Loads every model, compiles it for full work and runs its golden inputs, so that an operator that cannot run is found
@@ -90,7 +92,14 @@ pub fn models(loaded: &Loaded, around: &dyn Fn(&str, &mut dyn FnMut())) -> Resul
         };
         let feed = loaded.config.resolve(pipeline).map(|resolved| resolved.feed);
         let misfit = tried.get(place).zip(feed).and_then(|(t, feed)| feed.misfit(&t.spec, t.item_len));
-        if let Some(misfit) = misfit {
+        // A bundle's task was checked with the keys.
+        let uncut = tried.get(place).and_then(|t| match (&t.spec, t.bare) {
+            (Spec::Image(image), Some(task)) if pipeline.task.kind().is_none() => {
+                tiles_misfit(&pipeline.preprocess, Some(task), Some(image.fit))
+            }
+            _ => None,
+        });
+        for misfit in misfit.into_iter().chain(uncut) {
             problem(misfit.key, misfit.reason);
         }
     }
@@ -112,5 +121,6 @@ fn try_model(bundle: &Bundle, pipeline: &PipelineConfig, state: Option<&Path>) -
     let manifest = bundle.manifest();
     let (name, version) = (manifest.name.clone(), manifest.version.clone());
     let report = ModelReport { name, version, path: bundle.path().to_path_buf(), engine: model.engine(), golden };
-    Ok(Tried { report, spec, item_len })
+    let bare = bundle.is_bare().then_some(model.task());
+    Ok(Tried { report, spec, item_len, bare })
 }

@@ -21,6 +21,7 @@ mod shared;
 mod spec;
 pub mod status;
 mod tensor;
+mod tile;
 mod time;
 mod trouble;
 
@@ -41,5 +42,6 @@ pub use quantity::Quantity;
 pub use shared::{Channels, FramePool, Pixels, SharedFrame, SourceCounts, Undecodable};
 pub use spec::{Colour, Fit, InputSpec, Layout, Spec, TaskKind, TaskSpec, WindowSpec};
 pub use tensor::{DType, Elements, ElementsMut, Quant, TensorSpec, TensorView, TensorViewMut};
+pub use tile::Tile;
 pub use time::rfc3339;
 pub use trouble::{ChannelFault, Trouble};

@@ -16,9 +16,8 @@ use super::measurement_lock::MeasurementLock;
 use super::offline;
 use super::planner::Planner;
 use super::resolved::Feed;
-use super::sample::Sample;
 use super::stages::Stages;
-use crate::frame::Frame;
+use crate::frame::{Frame, Spec};
 use crate::model::{self, LoadedModel, Remembered, Variant};
 use leptond_governor::{Candidate, Cost};
 
@@ -81,7 +80,7 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
         return Ok(Calibration { candidates, remembered: true });
     }
     let regions = &planner.regions();
-    let sample = job.feed.sample(regions);
+    let sample = job.feed.sample(regions, least_picture(planner, main));
     let offered = job.feed.capture_sizes(regions);
     let start = Instant::now();
     let until = start + BUDGET;
@@ -99,7 +98,7 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
             return Ok(Calibration { candidates: vec![candidate(main.key(), UNTIMED, None)], remembered: false });
         }
     };
-    let captures = Captures::new(&offered, sample, regions, main.spec());
+    let captures = Captures::new(&offered, sample, regions, planner.preprocess.tiles(), main.spec());
     let (lock, max_batch) = (job.lock, job.max_batch);
     let mut session =
         Session { planner, frame: &frame, captures: &captures, until, max_batch, lock, measured: Vec::new() };
@@ -107,7 +106,7 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
     planner.forget(main)?;
     let candidates = session.finish();
     if !lock.is_some_and(MeasurementLock::ended) {
-        let depends_on = depends_on(planner, main.key(), sample, &offered, job);
+        let depends_on = depends_on(planner, main.key(), job);
         let mut known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
         known.insert(&depends_on, candidates.clone());
     }
@@ -116,9 +115,7 @@ pub(crate) fn calibrate(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> 
 
 /// Measurements of an earlier start of this model on this board; `full` is the plan for full work.
 pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> Option<Vec<Candidate>> {
-    let regions = &planner.regions();
-    let (sample, offered) = (job.feed.sample(regions), job.feed.capture_sizes(regions));
-    let depends_on = depends_on(planner, full, sample, &offered, job);
+    let depends_on = depends_on(planner, full, job);
     let known: Remembered<Vec<Candidate>> = Remembered::open(job.dir, FILE);
     known.get(&depends_on).filter(|candidates| plausible(candidates, full)).cloned()
 }
@@ -129,18 +126,28 @@ pub(crate) fn remembered(planner: &Planner, full: StagesKey, job: &Job<'_>) -> O
 /// # Errors
 /// [`PlanError::Task`].
 pub(crate) fn full_work(planner: &Planner, main: &mut Stages, job: &Job<'_>) -> Result<Candidate, PlanError> {
-    let sample = job.feed.sample(&planner.regions());
+    let sample = job.feed.sample(&planner.regions(), least_picture(planner, main));
     let frame = sample.frame(main.spec(), main.item_len());
     let timed = frame.ok().and_then(|frame| time(main, &frame, Instant::now(), None).ok());
     planner.forget(main)?;
     Ok(candidate(main.key(), timed.unwrap_or(UNTIMED), None))
 }
 
+/// `[width, height]` of a frame that has all the tiles that are configured: what a frame of unknown size may cost.
+fn least_picture(planner: &Planner, stages: &Stages) -> [u32; 2] {
+    match (planner.preprocess.tiles(), stages.spec()) {
+        (Some(tiles), Spec::Image(spec)) => tiles.least_picture([spec.height, spec.width]),
+        _ => [0; 2],
+    }
+}
+
 /// Times of a model that could not be timed: a guess that lets the governor lower the interval.
 const UNTIMED: Timed = Timed { infer_ms: 1.0, cpu_ms: 1.0 };
 
 /// Everything that the measurements depend on.
-fn depends_on(planner: &Planner, full: StagesKey, sample: Sample, offered: &[[u32; 2]], job: &Job<'_>) -> String {
+fn depends_on(planner: &Planner, full: StagesKey, job: &Job<'_>) -> String {
+    let regions = &planner.regions();
+    let (sample, offered) = (job.feed.sample(regions, [0; 2]), job.feed.capture_sizes(regions));
     let Planner { bundle, engine, preprocess, task, .. } = planner;
     let digest = bundle.digest();
     let (version, debug, kernels) = (env!("CARGO_PKG_VERSION"), cfg!(debug_assertions), model::kernels());

@@ -2,36 +2,43 @@
 
 use super::sample::Sample;
 use crate::frame::{Frame, Spec};
-use crate::preprocess::{self, Region};
+use crate::preprocess::{self, Region, Tiles};
 
 /// The smaller pictures of one source.
 pub(crate) struct Captures {
     /// `[width, height]` as configured.
     full: [u32; 2],
     regions: Vec<Region>,
+    tiles: Option<Tiles>,
     /// `[width, height]` and a frame of that size, largest first.
     frames: Vec<([u32; 2], Frame)>,
 }
 
 impl Captures {
     /// Frames of the `offered` sizes, where configured ones are like `sample`; a size of which none can be made is left out.
-    pub(crate) fn new(offered: &[[u32; 2]], sample: Sample, regions: &[Region], spec: &Spec) -> Captures {
+    pub(crate) fn new(
+        offered: &[[u32; 2]],
+        sample: Sample,
+        regions: &[Region],
+        tiles: Option<Tiles>,
+        spec: &Spec,
+    ) -> Captures {
         let Sample::Picture(format, full) = sample else {
-            return Captures { full: [0; 2], regions: Vec::new(), frames: Vec::new() };
+            return Captures { full: [0; 2], regions: Vec::new(), tiles, frames: Vec::new() };
         };
         let frame = |size: &[u32; 2]| {
             let mut frame = Sample::Picture(format, *size).frame(spec, 0).ok()?;
             frame.image_mut().full = Some(full);
             Some((*size, frame))
         };
-        Captures { full, regions: regions.to_vec(), frames: offered.iter().filter_map(frame).collect() }
+        Captures { full, regions: regions.to_vec(), tiles, frames: offered.iter().filter_map(frame).collect() }
     }
 
     /// Those that have enough pixels for a model whose input is `spec`: the longer side in pixels, as a setpoint names it, and the
     /// frame.
     pub(crate) fn enough_for(&self, spec: &Spec) -> impl Iterator<Item = (u32, &Frame)> {
         let enough = |size: [u32; 2]| match spec {
-            Spec::Image(spec) => !preprocess::enlarges(spec, &self.regions, self.full, size),
+            Spec::Image(spec) => !preprocess::enlarges(spec, &self.regions, self.tiles, self.full, size),
             Spec::Window(_) | Spec::Readings => false,
         };
         self.frames.iter().filter(move |(size, _)| enough(*size)).map(|(size, frame)| (size[0].max(size[1]), frame))
@@ -68,12 +75,22 @@ mod tests {
         for (regions, spec, expected) in cases {
             let captures = Captures::new(
                 &source.kind().capture_sizes(!regions.is_empty()),
-                Sample::of(&source, &[]),
+                Sample::of(&source, &[], [0; 2]),
                 regions,
+                None,
                 &spec,
             );
             let sides: Vec<u32> = captures.enough_for(&spec).map(|(side, _)| side).collect();
             assert_eq!(sides, expected, "{regions:?} {spec:?}");
+        }
+        let tiles = |grid: &str| Some(Tiles::new(grid.parse().unwrap(), 0.2));
+        for (grid, side, expected) in
+            [("2x1", 224, &[480][..]), ("2x2", 130, &[480, 320]), ("2x2", 352, &[]), ("4x1", 224, &[])]
+        {
+            let (spec, sample) = (image(side.min(176), side, Fit::Stretch), Sample::of(&source, &[], [0; 2]));
+            let captures = Captures::new(&source.kind().capture_sizes(false), sample, &[], tiles(grid), &spec);
+            let sides: Vec<u32> = captures.enough_for(&spec).map(|(side, _)| side).collect();
+            assert_eq!(sides, expected, "tiles {grid} of {side} pixels");
         }
         let files = Config::Files(FilesConfig { path: "x.jpg".into(), repeat: false, fps: 1.0 });
         assert!(files.kind().capture_sizes(false).is_empty());

@@ -43,6 +43,14 @@ pub enum PlanError {
     /// The task's settings do not fit the model.
     #[error("{0}")]
     Task(String),
+    /// Its pictures cannot be looked at in tiles.
+    #[error("{path}: {reason}")]
+    Tiles {
+        /// The model.
+        path: String,
+        /// Reason, with the key that is to be changed.
+        reason: String,
+    },
     /// The marks of a meter cannot be taken from their reference picture.
     #[error("{path}: {reason}")]
     Marks {
@@ -74,7 +82,7 @@ impl PlanError {
             PlanError::NoModel { may_come, .. } => *may_come,
             PlanError::Model(error) => matches!(error, ModelError::Unavailable { .. }),
             PlanError::Marks { missing, .. } => *missing,
-            PlanError::Task(_) | PlanError::Resolution { .. } => false,
+            PlanError::Task(_) | PlanError::Tiles { .. } | PlanError::Resolution { .. } => false,
         }
     }
 

@@ -148,8 +148,9 @@ fn job<'a>(
     dir: Option<&'a Path>,
     lock: Option<&'a MeasurementLock>,
 ) -> Job<'a> {
-    // Without a model nothing is gained by a batch.
-    let max_batch = if pipeline.config.task.needs_model() { pipeline.config.governor.max_batch as usize } else { 1 };
+    // Without a model nothing is gained by a batch, nor by one of frames that are looked at in tiles.
+    let alone = !pipeline.config.task.needs_model() || pipeline.config.preprocess.tiles.is_some();
+    let max_batch = if !alone { pipeline.config.governor.max_batch as usize } else { 1 };
     Job { feed: &pipeline.feed, max_batch, board, dir, lock }
 }
 

@@ -1,6 +1,7 @@
-//! Misfits between a source's frames and a model's input that show before the first frame.
+//! Misfits between a source's frames, the way they are cut, and a model's input that show before the first frame.
 
-use crate::frame::Spec;
+use crate::frame::{Fit, Spec, TaskKind};
+use crate::preprocess;
 use crate::source::{self, Frames};
 
 /// A source's frames that a model cannot take.
@@ -44,6 +45,29 @@ pub fn misfit(source: &source::Config, spec: &Spec, item_len: usize) -> Option<M
     if !spec.channels.is_empty() && rows as usize != spec.rows {
         let reason = format!("found {rows}, the model takes windows of {} readings", spec.rows);
         return Some(Misfit { key: "source.window", reason });
+    }
+    None
+}
+
+/// Reason for which pictures cannot be looked at in tiles as `preprocess` says, by the task and the fit of the pipeline, where they are known.
+pub fn tiles_misfit(preprocess: &preprocess::Config, kind: Option<TaskKind>, fit: Option<Fit>) -> Option<Misfit> {
+    preprocess.tiles?;
+    let wrong = |key: &'static str, reason: String| Some(Misfit { key, reason });
+    if !preprocess.regions.is_empty() {
+        return wrong("preprocess.tiles", "a picture is cut into tiles or into regions, not into both".into());
+    }
+    if let Some(kind) = kind.filter(|kind| *kind != TaskKind::Detect) {
+        let reason = format!(
+            "tiles are for the task \"detect\", and this one is {:?}: its results cannot be joined",
+            kind.word()
+        );
+        return wrong("preprocess.tiles", reason);
+    }
+    if fit == Some(Fit::Crop) {
+        return wrong(
+            "preprocess.fit",
+            "\"crop\" cuts off the sides of each tile; \"letterbox\" or \"stretch\" goes with tiles".into(),
+        );
     }
     None
 }

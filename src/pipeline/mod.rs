@@ -31,6 +31,7 @@ mod shared_plan;
 pub mod size_inputs;
 mod stages;
 pub mod tensors;
+mod tiling;
 pub mod trial;
 
 pub use config::Config;
@@ -41,7 +42,7 @@ pub use marks::check_marks;
 pub use measure::{Measured, Places, Ready, Uncalibrated, measure};
 pub use meter::{DialConfig, MeterConfig};
 pub use meter_join::{GpioConfig, LightConfig, MarksConfig, MeterJoin};
-pub use misfit::{Misfit, misfit};
+pub use misfit::{Misfit, misfit, tiles_misfit};
 pub use planner::{Planner, digest_of, open_bundle, open_of};
 pub use propose::{Proposal, ProposeError, ProposedRegion, propose};
 pub use resolved::{Feed, Resolved};

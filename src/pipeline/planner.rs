@@ -10,9 +10,11 @@ use super::error::PlanError;
 use super::key::StagesKey;
 use super::marks::read_marks;
 use super::meter_join::MeterJoin;
+use super::misfit::tiles_misfit;
 use super::pool::{self, PlanHandle, Pool, SharingTerms};
 use super::size_inputs;
 use super::stages::{MeterStage, Stages};
+use super::tiling::Tiling;
 use crate::event::{self, Events, ObjectSettings, Subject};
 use crate::frame::{Spec, TaskKind, TaskSpec, Window, status};
 use crate::join;
@@ -292,12 +294,13 @@ impl Planner {
     }
 
     /// [`Planner::compile`] over a plan that is shared with other pipelines where they have the same and it pays. A pipeline that
-    /// gathers a batch of its own does not share.
+    /// gathers a batch of its own, or looks at frames in tiles, does not share.
     ///
     /// # Errors
     /// The same.
     pub(crate) fn compile_shared(&self, loaded: &mut LoadedModel, key: StagesKey) -> Result<Stages, PlanError> {
-        self.compile_with(loaded, key, self.share.as_ref().filter(|_| key.batch <= 1))
+        let alone = key.batch > 1 || self.preprocess.tiles.is_some();
+        self.compile_with(loaded, key, self.share.as_ref().filter(|_| !alone))
     }
 
     fn compile_with(
@@ -308,7 +311,8 @@ impl Planner {
     ) -> Result<Stages, PlanError> {
         loaded.set_threads(key.threads.clamp(1, self.threads));
         let items = self.preprocess.regions.len().max(1);
-        let frames = key.batch.max(1);
+        // Tiles go through the model one after the other: the memory is that of one picture, and the time of a batch is no shorter.
+        let frames = if self.preprocess.tiles.is_some() { 1 } else { key.batch.max(1) };
         let size = self.size(loaded, key)?;
         let compile = |batch: usize| {
             let key = PlanKey { batch: Some(batch), size };
@@ -341,6 +345,7 @@ impl Planner {
         }
         let task = self.new_task(&task_spec)?;
         task.fits(model.outputs()).map_err(|e| PlanError::Task(format!("{}: {e}", self.bundle.path().display())))?;
+        let tiling = self.tiling(&spec, model.state_bytes())?;
         Ok(Stages {
             key,
             spec: spec.clone(),
@@ -358,8 +363,26 @@ impl Planner {
             geometry: vec![Vec::new(); frames],
             unreadable: vec![Vec::new(); frames],
             weights_bytes: loaded.info().weights_bytes,
+            tiling,
             deadline: share.map(|share| share.terms.deadline).filter(|deadline| !deadline.is_zero()),
         })
+    }
+
+    /// Tiles of frames for a model whose input is `spec` and that keeps so many bytes between runs.
+    fn tiling(&self, spec: &Spec, state_bytes: usize) -> Result<Option<Tiling>, PlanError> {
+        let Some(tiles) = self.preprocess.tiles() else { return Ok(None) };
+        let refuse = |reason: String| PlanError::Tiles { path: self.bundle.path().display().to_string(), reason };
+        let Spec::Image(image) = spec else {
+            return Err(refuse("preprocess.tiles: tiles are parts of pictures, and it takes readings".into()));
+        };
+        if let Some(misfit) = tiles_misfit(&self.preprocess, Some(self.kind()), Some(image.fit)) {
+            return Err(refuse(misfit.to_string()));
+        }
+        if state_bytes > 0 {
+            let reason = "preprocess.tiles: it keeps something from one picture to the next, and tiles are no sequence";
+            return Err(refuse(reason.into()));
+        }
+        Ok(self.task.objects().map(|objects| Tiling::new(tiles, objects)))
     }
 
     /// The join of a meter, its second model compiled for full work.

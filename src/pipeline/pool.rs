@@ -51,7 +51,7 @@ pub(crate) struct SharingTerms {
 }
 
 impl SharingTerms {
-    /// The terms of `pipeline` among `all` pipelines. A pipeline without `max_batch`, or with a source that gives as much as is
+    /// The terms of `pipeline` among `all` pipelines. A pipeline without `max_batch`, in tiles, or with a source that gives as much as is
     /// taken, keeps its own plan.
     pub(crate) fn of(pipeline: &Resolved, all: &[Resolved], frame_interval: Duration) -> Option<SharingTerms> {
         let Resolved { config, feed } = pipeline;
@@ -60,6 +60,7 @@ impl SharingTerms {
             other.governor.max_batch > 1
                 && (&other.model, other.engine, other.threads) == (&config.model, config.engine, config.threads)
                 && other.preprocess.regions.len() == config.preprocess.regions.len()
+                && other.preprocess.tiles.is_none()
         };
         let members: Vec<_> = all.iter().filter(alike).collect();
         let most = members.iter().map(|member| member.config.governor.max_batch as usize).min()?;
@@ -67,7 +68,8 @@ impl SharingTerms {
         let endless = matches!(feed, Feed::Source { source, .. } if source.kind().is_unpaced()) && interval.is_zero();
         let places = members.len().min(most);
         let deadline = Duration::from_millis(config.governor.deadline_ms);
-        (config.task.needs_model() && config.governor.max_batch > 1 && places > 1 && !endless).then_some(SharingTerms {
+        let alone = config.preprocess.tiles.is_some() || !config.task.needs_model();
+        (!alone && config.governor.max_batch > 1 && places > 1 && !endless).then_some(SharingTerms {
             places,
             interval,
             deadline,

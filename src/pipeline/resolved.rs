@@ -90,10 +90,10 @@ impl Feed {
         }
     }
 
-    /// Kind and size of the frames.
-    pub(crate) fn sample(&self, regions: &[Region]) -> Sample {
+    /// Kind and size of the frames; where the size is not known, no smaller than `least`, `[width, height]`.
+    pub(crate) fn sample(&self, regions: &[Region], least: [u32; 2]) -> Sample {
         match self {
-            Feed::Source { source, .. } => Sample::of(source, regions),
+            Feed::Source { source, .. } => Sample::of(source, regions, least),
             Feed::Crops { .. } => Sample::Picture(PixelFormat::Rgb8, [CROP_SIDE; 2]),
         }
     }

@@ -24,10 +24,11 @@ pub(crate) enum Sample {
 
 impl Sample {
     /// The frames that `source` will give, as far as its configuration tells: a camera's configured size and format; JPEG pictures of 640×480
-    /// pixels where it does not say, or as large as `regions` need.
-    pub(crate) fn of(source: &source::Config, regions: &[Region]) -> Sample {
+    /// pixels where it does not say, or as large as `regions` need and no smaller than `least`, `[width, height]`.
+    pub(crate) fn of(source: &source::Config, regions: &[Region], least: [u32; 2]) -> Sample {
+        let usual = [0, 1].map(|axis| SIZE[axis].max(least[axis]).min(MAX_SIDE).next_multiple_of(2));
         match source.kind().frames() {
-            Frames::Pictures { format, size } => Sample::Picture(format, enclose(size.unwrap_or(SIZE), regions)),
+            Frames::Pictures { format, size } => Sample::Picture(format, enclose(size.unwrap_or(usual), regions)),
             Frames::Windows { .. } => Sample::Window,
         }
     }
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn is_what_the_configuration_says() {
-        let check = |text: &str, sample: Sample| assert_eq!(Sample::of(&toml(text), &[]), sample, "{text}");
+        let check = |text: &str, sample: Sample| assert_eq!(Sample::of(&toml(text), &[], [0; 2]), sample, "{text}");
         check("type = \"synthetic\"\nwidth = 320\nheight = 240", Sample::Picture(PixelFormat::Jpeg, [320, 240]));
         check("type = \"v4l2\"\nformat = \"yuyv\"", Sample::Picture(PixelFormat::Yuyv, [640, 480]));
         check("type = \"files\"\npath = \"x\"", Sample::Picture(PixelFormat::Jpeg, [640, 480]));
@@ -122,7 +123,7 @@ mod tests {
         let regions =
             [Region::Rect([600.0, 0.0, 101.0, 20.0]), Region::Quad([0.0, 0.0, 9.0, 0.0, 9.0, 500.0, 0.0, 9.0])];
         let files = toml("type = \"files\"\npath = \"x\"");
-        assert_eq!(Sample::of(&files, &regions), Sample::Picture(PixelFormat::Jpeg, [702, 500]));
+        assert_eq!(Sample::of(&files, &regions, [0; 2]), Sample::Picture(PixelFormat::Jpeg, [702, 500]));
     }
 
     #[test]
@@ -166,6 +167,6 @@ mod tests {
             quant: None,
         };
         let config = RtspConfig { url: "x".into(), ..toml_edit::de::from_str("url = \"x\"").unwrap() };
-        assert!(Sample::of(&Config::Rtsp(config), &[]).frame(&Spec::Window(window), 1).is_err());
+        assert!(Sample::of(&Config::Rtsp(config), &[], [0; 2]).frame(&Spec::Window(window), 1).is_err());
     }
 }

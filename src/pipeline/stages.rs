@@ -1,14 +1,16 @@
 //! Preprocess → model → task → events for one pipeline: what a worker runs per frame, and `infer` and `check` per file.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::error::StageError;
 use super::key::StagesKey;
 use super::pool::PlanHandle;
+use super::tiling::Tiling;
 use crate::event::Events;
 use crate::frame::{
-    Colour, Event, Frame, Geometry, Outcome, Payload, PositionRead, SharedFrame, Spec, TaskSpec, TensorView,
-    Unreadable, Window,
+    Colour, Detection, Event, Frame, Geometry, Outcome, Payload, PositionRead, SharedFrame, Spec, TaskSpec, TensorView,
+    Tile, Unreadable, Window,
 };
 use crate::join;
 use crate::preprocess::Preprocessor;
@@ -32,6 +34,8 @@ pub struct Stages {
     pub(super) geometry: Vec<Vec<Geometry>>,
     pub(super) unreadable: Vec<Vec<Option<Unreadable>>>,
     pub(super) weights_bytes: usize,
+    /// Tiles that frames are looked at in.
+    pub(super) tiling: Option<Tiling>,
     /// From capture to result, where a run waits for other pipelines.
     pub(super) deadline: Option<Duration>,
 }
@@ -112,6 +116,9 @@ impl Stages {
     /// # Errors
     /// [`StageError::Preprocess`]; the other frames of the batch stay as they are.
     pub fn prepare(&mut self, frame: &Frame, index: usize) -> Result<(), StageError> {
+        if self.prepare_tiles(frame, None)? {
+            return Ok(());
+        }
         self.preprocessor.run(frame, self.plan.input_mut(0), index * self.items)?;
         self.note(frame, index);
         self.prepare_second(frame, None)
@@ -121,14 +128,17 @@ impl Stages {
     ///
     /// # Errors
     /// The same.
-    pub fn prepare_shared(&mut self, frame: &SharedFrame, index: usize) -> Result<(), StageError> {
+    pub fn prepare_shared(&mut self, frame: &Arc<SharedFrame>, index: usize) -> Result<(), StageError> {
+        if self.prepare_tiles(frame, Some(frame))? {
+            return Ok(());
+        }
         self.preprocessor.run_shared(frame, self.plan.input_mut(0), index * self.items)?;
         self.note(frame, index);
         self.prepare_second(frame, Some(frame))
     }
 
     /// Writes a frame into a second model's input, its regions displaced as those of the first.
-    fn prepare_second(&mut self, frame: &Frame, shared: Option<&SharedFrame>) -> Result<(), StageError> {
+    fn prepare_second(&mut self, frame: &Frame, shared: Option<&Arc<SharedFrame>>) -> Result<(), StageError> {
         let Some(meter) = &mut self.meter else { return Ok(()) };
         meter.lost = self.preprocessor.is_lost();
         let Some(dials) = meter.dials.as_mut().filter(|_| !meter.lost) else { return Ok(()) };
@@ -154,11 +164,14 @@ impl Stages {
         }
     }
 
-    /// Runs the model over the batch.
+    /// Runs the model over the batch; of a frame in tiles over each of them.
     ///
     /// # Errors
-    /// [`StageError::Model`].
+    /// [`StageError`].
     pub fn infer(&mut self) -> Result<(), StageError> {
+        if self.infer_tiles()? {
+            return Ok(());
+        }
         self.plan.run_by(None)?;
         self.meter.as_mut().map_or(Ok(()), MeterStage::infer)
     }
@@ -167,8 +180,12 @@ impl Stages {
     /// the time that it took, of a common run this pipeline's part.
     ///
     /// # Errors
-    /// [`StageError::Model`].
+    /// As [`Stages::infer`].
     pub(crate) fn infer_captured(&mut self, captured: Instant) -> Result<Duration, StageError> {
+        let before = Instant::now();
+        if self.infer_tiles()? {
+            return Ok(before.elapsed());
+        }
         let first = self.plan.run_by(self.deadline.map(|deadline| captured + deadline))?;
         let before = Instant::now();
         self.meter.as_mut().map_or(Ok(()), MeterStage::infer)?;
@@ -189,7 +206,10 @@ impl Stages {
     /// # Errors
     /// [`StageError::Task`].
     pub fn look(&mut self, index: usize, now: Duration, time: SystemTime) -> Result<TaskOutput, StageError> {
-        let output = self.look_for(index, self.events.least_score(), now, time)?;
+        let output = match self.join_tiles() {
+            Some(joined) => joined,
+            None => self.look_for(index, self.events.least_score(), now, time)?,
+        };
         match &mut self.meter {
             Some(meter) => meter.join(output, now, time),
             None => Ok(output),
@@ -318,6 +338,82 @@ impl Stages {
             time,
         };
         Ok(look(self.task.as_mut(), &input)?)
+    }
+}
+
+impl Stages {
+    /// Inferences for one frame at most: more than one where it is looked at in tiles.
+    pub fn most_runs(&self) -> u32 {
+        self.tiling.as_ref().map_or(1, Tiling::most_runs)
+    }
+
+    /// Parts of the frame that was prepared, the whole of it first; none where frames are not looked at in tiles.
+    pub fn tiles(&self) -> &[Tile] {
+        self.tiling.as_ref().map_or(&[], Tiling::parts)
+    }
+
+    /// Takes a frame as the one whose tiles are looked at; one with several readers (`shared`) is decoded at most once for all of them. False
+    /// where frames are not looked at in tiles.
+    ///
+    /// # Errors
+    /// [`StageError::Preprocess`]; there is no present frame then.
+    fn prepare_tiles(&mut self, frame: &Frame, shared: Option<&Arc<SharedFrame>>) -> Result<bool, StageError> {
+        let Some(tiling) = &mut self.tiling else { return Ok(false) };
+        tiling.clear();
+        let picture = self.preprocessor.hold(frame, shared)?;
+        if let Spec::Image(spec) = &self.spec {
+            tiling.begin(picture, [spec.height, spec.width]);
+        }
+        Ok(true)
+    }
+
+    /// Objects in one tile of the frame that was prepared, in pixels of the tile, with those that are too uncertain to be told.
+    ///
+    /// # Errors
+    /// [`StageError`].
+    pub fn find_in(&mut self, tile: Tile) -> Result<Vec<Detection>, StageError> {
+        let geometry = self.preprocessor.write_tile(tile, self.plan.input_mut(0))?;
+        if let Some(kept) = self.geometry.first_mut() {
+            kept.clear();
+            kept.push(geometry);
+        }
+        self.plan.run_by(None)?;
+        let output = self.look_for(0, self.events.least_score(), Duration::ZERO, SystemTime::UNIX_EPOCH)?;
+        let mut found = match output.outcome {
+            Outcome::Detect { detections, .. } => detections,
+            _ => Vec::new(),
+        };
+        found.extend(output.faint);
+        Ok(found)
+    }
+
+    /// Takes what was found in a tile of the frame that was prepared, in pixels of the tile.
+    pub fn add_found(&mut self, tile: Tile, found: Vec<Detection>) {
+        if let Some(tiling) = &mut self.tiling {
+            tiling.add(tile, found);
+        }
+    }
+
+    /// Runs the model over every tile of the frame that was prepared. False where there is none.
+    ///
+    /// # Errors
+    /// [`StageError`].
+    fn infer_tiles(&mut self) -> Result<bool, StageError> {
+        let Some(tiling) = &mut self.tiling else { return Ok(false) };
+        tiling.find_anew();
+        let parts = tiling.parts().to_vec();
+        for tile in &parts {
+            let found = self.find_in(*tile)?;
+            self.add_found(*tile, found);
+        }
+        Ok(!parts.is_empty())
+    }
+
+    /// The objects of the frame out of what was found in its tiles; the frame is let go. `None` where there are no tiles.
+    fn join_tiles(&mut self) -> Option<TaskOutput> {
+        let tiling = self.tiling.as_mut().filter(|tiling| !tiling.parts().is_empty())?;
+        self.preprocessor.let_go();
+        Some(tiling.joined())
     }
 }
 

@@ -178,6 +178,9 @@ impl Stages {
             kept.extend(std::iter::repeat_n(whole, if is_picture { self.items } else { 0 }));
         }
         self.unreadable.iter_mut().for_each(Vec::clear);
+        if let Some(tiling) = &mut self.tiling {
+            tiling.clear();
+        }
         Ok(())
     }
 }

@@ -14,6 +14,16 @@ use super::picture::{Channels, Picture, check_pixels};
 use super::{bmp, jpeg, orient, png};
 use crate::frame::{Image, PixelFormat, SharedFrame};
 
+/// All of a decoded picture but its pixels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    width: u32,
+    height: u32,
+    channels: Channels,
+    limited: bool,
+    sideways: bool,
+}
+
 /// Decodes pictures; owns the buffers.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
@@ -32,13 +42,7 @@ impl Decoder {
         image: &'a Image,
         grey: bool,
     ) -> Result<Picture<'a>, PreprocessError> {
-        let raw_luminance = match image.format {
-            PixelFormat::Jpeg | PixelFormat::Png | PixelFormat::Bmp => false,
-            PixelFormat::Gray8 | PixelFormat::Rgb8 | PixelFormat::Bgr8 => true,
-            PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => grey,
-        };
-        // A reader that began to need colour after the frame was shared decodes it for itself.
-        if raw_luminance || !grey && !frame.colour() {
+        if !is_decoded_for_all(frame, image, grey) {
             return self.decode(image, grey);
         }
         let decoded = frame.decoded(|image, pixels| {
@@ -77,6 +81,23 @@ impl Decoder {
             PixelFormat::I420 if grey => self.packed(image, "I420", Channels::Grey, true),
             PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => self.yuv(image),
         }
+    }
+
+    /// [`Decoder::decode`] into the own buffer, to be looked at by [`Decoder::kept`] until the next picture.
+    pub fn keep(&mut self, image: &Image, grey: bool) -> Result<Form, PreprocessError> {
+        let Picture { width, height, channels, limited, sideways, .. } = self.decode(image, grey)?;
+        let row = width as usize * channels.bytes();
+        if is_read_where_it_lies(image.format, grey) && [0, row].contains(&(image.stride as usize)) {
+            self.pixels.clear();
+            self.pixels.extend(image.data.iter().take(row * height as usize));
+        }
+        Ok(Form { width, height, channels, limited, sideways })
+    }
+
+    /// The picture that was kept.
+    pub fn kept(&self, form: Form) -> Picture<'_> {
+        let Form { width, height, channels, limited, sideways } = form;
+        Picture { width, height, channels, limited, sideways, data: &self.pixels }
     }
 
     /// The decoded picture in the buffer, turned upright by `orientation` (EXIF, 1 to 8).
@@ -206,6 +227,21 @@ impl Decoder {
     pub fn capacity(&self) -> usize {
         self.pixels.capacity() + self.scratch.capacity()
     }
+}
+
+/// True where the luminance, or all that is wanted, is there without decoding.
+fn is_read_where_it_lies(format: PixelFormat, grey: bool) -> bool {
+    match format {
+        PixelFormat::Jpeg | PixelFormat::Png | PixelFormat::Bmp => false,
+        PixelFormat::Gray8 | PixelFormat::Rgb8 | PixelFormat::Bgr8 => true,
+        PixelFormat::Yuyv | PixelFormat::Nv12 | PixelFormat::I420 => grey,
+    }
+}
+
+/// True where the readers of a frame have one decoded picture in common. A reader that began to need colour after the frame was shared
+/// decodes it for itself.
+pub(super) fn is_decoded_for_all(frame: &SharedFrame, image: &Image, grey: bool) -> bool {
+    !is_read_where_it_lies(image.format, grey) && (grey || frame.colour())
 }
 
 /// Bytes from row to row: the image's stride, or `row` when it has none; never less than a row.

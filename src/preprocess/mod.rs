@@ -5,7 +5,8 @@
 //!
 //! In order: `decode` (with `jpeg`, `png`, `bmp`, `exif` and `orient`) decodes an upright picture, `cut` (with `warp`) scales
 //! parts of it to the model's size, `readable` finds regions without contrast or focus, `store` writes them into the model's
-//! input. `window` does the same for sensor readings. `shrink` gives the luminance of a picture on a coarse grid.
+//! input. `tiles` says into which parts a picture is cut for a detector, and `held` keeps it decoded for them. `window` writes
+//! sensor readings. `shrink` gives the luminance of a picture on a coarse grid.
 
 mod align;
 mod bmp;
@@ -15,6 +16,7 @@ mod cut;
 mod decode;
 mod error;
 mod exif;
+mod held;
 mod jpeg;
 mod orient;
 mod picture;
@@ -26,6 +28,7 @@ mod shrink;
 mod store;
 #[cfg(test)]
 mod tests;
+mod tiles;
 mod warp;
 mod window;
 
@@ -38,11 +41,12 @@ pub use picture::MAX_PIXELS;
 pub use readable::Checks;
 pub use region::Region;
 pub use shrink::{Coarse, Shrinker};
+pub use tiles::{Grid, Tiles};
 
 use std::sync::Arc;
 
 use crate::frame::{
-    Channels, Colour, Frame, Geometry, Image, InputSpec, Payload, SharedFrame, Spec, TensorViewMut, Unreadable,
+    Channels, Colour, Frame, Geometry, Image, InputSpec, Payload, SharedFrame, Spec, TensorViewMut, Tile, Unreadable,
 };
 
 /// Source pixels per model pixel that count as full resolution: 1, with tolerance for rounding to whole pixels.
@@ -62,6 +66,7 @@ pub struct Preprocessor {
     unreadable: Vec<Option<Unreadable>>,
     aligner: Option<Aligner>,
     displacement: Option<Displacement>,
+    held: Option<held::Held>,
 }
 
 impl Preprocessor {
@@ -81,6 +86,7 @@ impl Preprocessor {
             unreadable: Vec::new(),
             aligner: None,
             displacement: None,
+            held: None,
         }
     }
 
@@ -211,6 +217,51 @@ impl Preprocessor {
         Ok(&self.geometry)
     }
 
+    /// Decodes the picture of `frame` and keeps it until [`Preprocessor::let_go`] or the next one, for [`Preprocessor::write_tile`]. Of a frame
+    /// with several readers (`shared`) it is decoded at most once for all of them. Returns its `[width, height]`.
+    ///
+    /// # Errors
+    /// See [`PreprocessError`].
+    pub fn hold(&mut self, frame: &Frame, shared: Option<&Arc<SharedFrame>>) -> Result<[u32; 2], PreprocessError> {
+        self.held = None;
+        let grey = self.wants_grey();
+        let held = held::Held::new(&mut self.decoder, frame, shared, grey)?;
+        let picture = held.picture(&mut self.decoder, grey)?;
+        let size = [picture.width, picture.height];
+        self.held = Some(held);
+        Ok(size)
+    }
+
+    /// Forgets the picture that was kept, so that its buffer can be used again.
+    pub fn let_go(&mut self) {
+        self.held = None;
+    }
+
+    /// Writes a part of the kept picture into item 0 of `input`, as if it were a picture by itself: the mapping that it returns is from
+    /// model pixels to pixels of the tile. Regions and their checks are left aside.
+    ///
+    /// # Errors
+    /// [`PreprocessError::Mismatch`] where no picture is kept or the model takes none.
+    pub fn write_tile(&mut self, tile: Tile, mut input: TensorViewMut<'_>) -> Result<Geometry, PreprocessError> {
+        let grey = self.wants_grey();
+        let (Spec::Image(spec), Some(store), Some(held)) = (&self.spec, &self.store, &self.held) else {
+            return Err(PreprocessError::Mismatch("there is no picture to take a tile of".into()));
+        };
+        store::Store::check(spec, &input, 0, 1)?;
+        let picture = held.picture(&mut self.decoder, grey)?;
+        let (source, size) = ([picture.width, picture.height], [spec.height, spec.width]);
+        let rect = Region::Rect([tile.x, tile.y, tile.width, tile.height].map(|v| v as f32));
+        let placement = cut::place(Some((0, &rect)), source, size, spec.fit)?;
+        let pixels = self.cutter.cut(&picture, &placement)?;
+        store.write(spec, &picture, pixels, placement.inner, &mut input, 0);
+        let Geometry { scale, offset: [x, y], .. } = placement.geometry(source);
+        Ok(Geometry { scale, offset: [x - tile.x as f32, y - tile.y as f32], source: tile.size() })
+    }
+
+    fn wants_grey(&self) -> bool {
+        matches!(&self.spec, Spec::Image(spec) if spec.colour == Colour::Grey)
+    }
+
     /// Geometry of each item of the last frame, in order; empty for windows.
     pub fn geometry(&self) -> &[Geometry] {
         &self.geometry
@@ -232,10 +283,16 @@ impl Preprocessor {
     }
 }
 
-/// `true` when a `[width, height]` picture has too few pixels for `spec`, so that an item would be enlarged. `regions` are in
+/// `true` when a `[width, height]` picture has too few pixels for `spec`, so that an item or a tile would be enlarged. `regions` are in
 /// pixels of the `full` picture; a region that does not fit it counts as enlarged.
-pub fn enlarges(spec: &InputSpec, regions: &[Region], full: [u32; 2], picture: [u32; 2]) -> bool {
+pub fn enlarges(spec: &InputSpec, regions: &[Region], tiles: Option<Tiles>, full: [u32; 2], picture: [u32; 2]) -> bool {
     let size = [spec.height, spec.width];
+    if let Some(tiles) = tiles {
+        // Rounded to whole pixels as everywhere.
+        let enough = |least: u32, pixels: u32| f64::from(pixels) >= f64::from(least) * ENOUGH;
+        let least = tiles.least_picture(size);
+        return !enough(least[0], picture[0]) || !enough(least[1], picture[1]);
+    }
     let enlarged = |region: Option<(usize, &Region)>| match cut::place(region, picture, size, spec.fit) {
         Ok(placement) => placement.density().iter().any(|pixels| *pixels < ENOUGH),
         Err(_) => true,

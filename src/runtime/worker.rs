@@ -71,6 +71,8 @@ pub(super) struct Worker {
     prepared: Duration,
     /// Number and capture of the latest frame that the model took.
     latest: Option<(u64, Instant)>,
+    /// Parts of the latest frame that had room for fewer tiles than are configured.
+    narrow: Option<usize>,
 }
 
 impl Worker {
@@ -100,6 +102,7 @@ impl Worker {
             gathered: Vec::new(),
             prepared: Duration::ZERO,
             latest: None,
+            narrow: None,
         }
     }
 
@@ -109,7 +112,7 @@ impl Worker {
         loop {
             heart.idle("waiting for a frame");
             let taken = self.shared.slot.take(self.patience(Instant::now()));
-            heart.beat(FRAME_WITHIN, Instant::now());
+            heart.beat(FRAME_WITHIN * self.stages.most_runs(), Instant::now());
             match taken {
                 Taken::Closed if self.awaits() => std::thread::sleep(LOOK_CLOSED),
                 Taken::Closed => break,
@@ -258,6 +261,7 @@ impl Worker {
             self.fail("preprocess", &frame.origin, frame.seq, &error);
             return;
         }
+        self.notice_narrow_frame();
         let wanted = self.bus.wants_frames(&self.name);
         self.shared.colour.store(wanted || self.stages.needs_colour(), Relaxed);
         let kept = wanted.then(|| frame.clone());
@@ -337,6 +341,20 @@ impl Worker {
         let now = stamp.captured.saturating_duration_since(self.started);
         let output = self.stages.follow(output, now, stamp.time);
         self.tell(stamp, frame, output, Timing { infer, rung: self.rung, computed_by: node }, counts);
+    }
+
+    /// Logs, once for each number of them, that frames have room for fewer tiles than are configured.
+    fn notice_narrow_frame(&mut self) {
+        let (parts, most) = (self.stages.tiles().len(), self.stages.most_runs() as usize);
+        if parts > 0 && parts < most && self.narrow.replace(parts) != Some(parts) {
+            let (tiles, of) = (parts - 1, most - 1);
+            tracing::info!(
+                pipeline = self.shared.name,
+                tiles,
+                of,
+                "frames have room for fewer tiles than are configured: smaller ones would be enlarged for the model"
+            );
+        }
     }
 
     /// A model that keeps something between its runs begins anew where the stream does.

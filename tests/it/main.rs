@@ -62,6 +62,7 @@ mod support;
 mod synthetic;
 mod text;
 mod tflite;
+mod tiles;
 mod topics;
 mod tracking;
 mod try_out;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::cli::open::ShapeArgs;
 use crate::frame::Quant;
 use crate::model::Engine;
+use crate::preprocess::Grid;
 
 /// Arguments of `leptond eval`.
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,9 @@ pub struct Args {
     /// Cut pictures as this file says: TOML with keys as in [pipeline.preprocess], or a configuration
     #[arg(long, value_name = "FILE")]
     pub(super) regions: Option<PathBuf>,
+    /// Look at so many columns and rows of tiles of a picture one by one, and at the whole: small objects are found (3x2)
+    #[arg(long, value_name = "CxR", conflicts_with = "regions")]
+    pub(super) tiles: Option<Grid>,
     /// Inputs at most, taken evenly from all of them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) limit: Option<u32>,

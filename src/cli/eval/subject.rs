@@ -143,14 +143,13 @@ fn objects(task: &mut Settings) -> Option<&mut task::DetectConfig> {
 fn of_model(args: &Args, model: &str, engine: Engine, classes: bool) -> Result<Planner, Failure> {
     let mut bundle = open(model)?;
     bundle.give_shapes(&args.shapes.shapes);
-    let regions =
-        args.regions.as_deref().map(|file| infer::regions::read(file, args.pipeline.as_deref())).transpose()?;
+    let cuts = infer::regions::given(args.regions.as_deref(), args.pipeline.as_deref(), args.tiles)?;
     let config = match bundle.is_bare() && classes {
         true => task::ClassifyConfig::default().into(),
         false => task::Config::default(),
     };
     let threads = args.threads as usize;
-    let planner = Planner::new(bundle, engine, threads, regions.unwrap_or_default(), &config);
+    let planner = Planner::new(bundle, engine, threads, cuts, &config);
     Ok(planner.map_err(anyhow::Error::from)?)
 }
 

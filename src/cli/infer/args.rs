@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::open::ShapeArgs;
 use crate::model::Engine;
+use crate::preprocess::Grid;
 
 /// Arguments of `leptond infer`.
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,9 @@ pub struct Args {
     /// Cut pictures as this file says: TOML with keys as in [pipeline.preprocess], or a configuration
     #[arg(long, value_name = "FILE", conflicts_with = "raw")]
     pub(super) regions: Option<PathBuf>,
+    /// Look at so many columns and rows of tiles of a picture one by one, and at the whole: small objects are found (3x2)
+    #[arg(long, value_name = "CxR", conflicts_with_all = ["raw", "regions"])]
+    pub(super) tiles: Option<Grid>,
     /// Write each picture with its boxes, labels and regions into this directory
     #[arg(long, value_name = "DIR", conflicts_with = "raw")]
     pub(super) draw: Option<PathBuf>,

@@ -38,6 +38,10 @@ pub struct DetectConfig {
 
 /// Least score when the configuration does not say.
 const MIN_SCORE: f32 = 0.4;
+/// Overlap of one object with itself when the configuration does not say.
+const NMS_IOU: f32 = 0.45;
+/// Objects at most when the configuration does not say.
+const MAX_DETECTIONS: u32 = 100;
 /// Time for which an object is to be seen before it is there, when the configuration does not say.
 const APPEAR_S: f32 = 0.5;
 /// Time for which it is not to be seen before it is gone, when the configuration does not say.
@@ -47,6 +51,16 @@ impl DetectConfig {
     /// Least score of an object that counts.
     pub fn min_score(&self) -> f32 {
         self.min_score.unwrap_or(MIN_SCORE)
+    }
+
+    /// Overlap (intersection over union) above which two boxes are one object.
+    pub fn nms_iou(&self) -> f32 {
+        self.nms_iou.unwrap_or(NMS_IOU)
+    }
+
+    /// Objects of a frame at most.
+    pub fn max_detections(&self) -> usize {
+        self.max_detections.unwrap_or(MAX_DETECTIONS) as usize
     }
 
     /// Time for which an object must be seen before it counts as there.

@@ -29,11 +29,6 @@ use super::output::{Filter, label, real_items};
 use crate::frame::{Detection, Geometry, Head, Keypoint, LabelCounts, Outcome, TaskKind, TaskSpec, TensorSpec};
 use turned::Turned;
 
-/// Overlap of one object with itself when the configuration does not say.
-const NMS_IOU: f32 = 0.45;
-/// Objects at most when the configuration does not say.
-const MAX_DETECTIONS: u32 = 100;
-
 /// Objects of one frame. Boxes of all its items (regions as tiles) are mapped to the source picture and clamped to it, then
 /// suppressed together, class by class, so that an object in two overlapping tiles is reported once.
 ///
@@ -99,8 +94,8 @@ impl Detect {
             filter: Filter::new(&config.labels, &spec.labels)?,
             anchors,
             min_score: config.min_score(),
-            nms_iou: config.nms_iou.unwrap_or(NMS_IOU),
-            max_detections: config.max_detections.unwrap_or(MAX_DETECTIONS) as usize,
+            nms_iou: config.nms_iou(),
+            max_detections: config.max_detections(),
             softmax: config.softmax,
             reader: Reader::default(),
             candidates: Vec::new(),
