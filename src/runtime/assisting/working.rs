@@ -83,8 +83,10 @@ fn openers(config: &Config, threads: usize, batch: usize) -> Vec<Opener> {
 fn held(config: &Config, reading: &Reading, set: &PipelineSet) -> Option<String> {
     let lowered = set.iter().find_map(|running| {
         let setpoint = &running.shared.assignment().setpoint;
-        let below = setpoint.rung > 0 || setpoint.paused || setpoint.offload;
-        below.then(|| format!("the pipeline {} has less than full work", running.config.name))
+        let name = &running.config.name;
+        let below =
+            (setpoint.rung > 0 || setpoint.paused).then(|| format!("the pipeline {name} has less than full work"));
+        below.or_else(|| setpoint.offload.then(|| format!("the pipeline {name} gives its own frames to others")))
     });
     if lowered.is_some() {
         return lowered;

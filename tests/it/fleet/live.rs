@@ -231,3 +231,23 @@ fn a_node_that_lies_is_not_believed_and_costs_no_result() {
     let order: Vec<u64> = results(&listener.messages()).iter().map(|one| one["seq"].as_u64().unwrap()).collect();
     assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
 }
+
+#[test]
+fn check_warns_where_nothing_may_be_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = |may: bool| {
+        format!(
+            "[fleet]\nservers = [\"nats://127.0.0.1:4222\"]\noffload = true\n[[pipeline]]\nname = \"door\"\nmodel = \"{MODEL}\"\n\
+             offload = {may}\nsource = {{ type = \"files\", path = {:?} }}\n",
+            dir.path()
+        )
+    };
+    let said = |may: bool| {
+        let file = dir.path().join("leptond.toml");
+        std::fs::write(&file, config(may)).unwrap();
+        let output = common::leptond().args(["check", "--config"]).arg(&file).output().unwrap();
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+    };
+    assert!(said(false).contains("fleet.offload: has no effect"), "{}", said(false));
+    assert!(!said(true).contains("fleet.offload"), "{}", said(true));
+}
