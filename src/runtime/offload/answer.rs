@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn whatever_no_model_would_say_is_refused() {
-        let cases: [(fn(&mut Value), &str); 11] = [
+        type Change = fn(&mut Value);
+        let cases: [(Change, &str); 11] = [
             (|a| a["task"] = "classify".into(), "of the task classify"),
             (|a| a["detections"][0]["label"] = "dog".into(), "does not have"),
             (|a| a["detections"][0]["score"] = 1.5.into(), "a score of 1.5"),
