@@ -17,6 +17,7 @@ mod live;
 mod look;
 mod names;
 mod outstanding;
+mod retries;
 mod session;
 mod spare;
 mod streams;

@@ -12,14 +12,11 @@ use super::config::Config;
 use super::connect::Connection;
 use super::error::FleetError;
 use super::names::Lane;
+use super::retries::Retries;
 use super::tally::Tally;
 use super::worker::{Common, Puller};
 use crate::frame::NodeName;
 
-/// Time to the next attempt after one that failed, first and longest.
-const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
-/// A session that lasted as long was a good one.
-const LASTED: Duration = Duration::from_secs(60);
 /// Time between two looks at what the server refused.
 const LOOK: Duration = Duration::from_secs(1);
 /// Time for the pullers to end.
@@ -41,26 +38,14 @@ impl Worker {
     /// Works until told to stop.
     pub(super) async fn run(mut self) {
         let mut models = Vec::new();
-        let [mut wait, longest] = AGAIN;
-        let mut said = String::new();
+        let mut retries = Retries::new("the group cannot be worked for");
         while !*self.stop.borrow() {
             let begun = Instant::now();
             let Err(error) = self.session(&mut models).await else { continue };
-            let error = error.to_string();
-            if begun.elapsed() > LASTED {
-                [wait, _] = AGAIN;
-                said.clear();
-            }
-            // The same words every half minute would hide all others.
-            if said == error {
-                tracing::debug!(error, "the group cannot be worked for");
-            } else {
-                tracing::warn!(error, again_in_s = wait.as_secs(), "the group cannot be worked for");
-            }
-            self.tally.fault(error.clone());
-            said = error;
+            let (wait, error) = retries.failed(&error, begun.elapsed());
+            self.tally.fault(error);
             tokio::select! {
-                () = sleep(wait) => wait = (wait * 2).min(longest),
+                () = sleep(wait) => {}
                 _ = self.stop.changed() => {}
             }
         }

@@ -12,6 +12,12 @@ use crate::frame::status::Fleet;
 /// Nodes that are counted each by itself.
 const NODES: usize = 64;
 
+/// Counts one more of `node`; of very many nodes the later ones together under `others`.
+pub(super) fn count(counts: &mut BTreeMap<String, u64>, node: &NodeName) {
+    let known = counts.contains_key(&**node) || counts.len() < NODES;
+    *counts.entry(if known { node.to_string() } else { "others".into() }).or_default() += 1;
+}
+
 /// State that the control loop and the worker share.
 #[derive(Clone, Debug)]
 pub(super) struct Tally(Arc<Mutex<Inner>>);
@@ -75,9 +81,7 @@ impl Tally {
     pub(super) fn done(&self, from: &NodeName) {
         let mut inner = self.lock();
         inner.status.done += 1;
-        let of = &mut inner.status.of;
-        let known = of.contains_key(&**from) || of.len() < NODES;
-        *of.entry(if known { from.to_string() } else { "others".into() }).or_default() += 1;
+        count(&mut inner.status.of, from);
     }
 
     /// A picture has no result.

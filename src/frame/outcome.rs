@@ -142,6 +142,21 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Objects of one frame of `[width, height]` pixels; what can be relied on over frames is not known yet.
+    pub fn objects(task: TaskKind, detections: Vec<Detection>, [source_width, source_height]: [u32; 2]) -> Outcome {
+        Outcome::Detect {
+            task,
+            detections,
+            counts: LabelCounts::new(),
+            zones: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            source_width,
+            source_height,
+        }
+    }
+}
+
 /// Part of an anomaly's score that is of one channel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ChannelShare {

@@ -169,7 +169,7 @@ mod tests {
         Tile { x, y, width: 100, height: 100 }
     }
 
-    /// What a detector finds of this box of the frame in a tile: as much as is there.
+    /// Part of this box of the frame that a detector finds in a tile: as much as is there.
     fn seen(tile: Tile, label: &str, score: f32, bbox: [f32; 4]) -> Option<Detection> {
         let at = |axis: usize, edge: usize| (bbox[edge] - tile.start(axis) as f32).clamp(0.0, tile.side(axis) as f32);
         let bbox = [at(0, 0), at(1, 1), at(0, 2), at(1, 3)];

@@ -3,9 +3,7 @@
 //! Running and joining are apart: whoever finds what is in a tile, [`Tiling::add`] takes it, in pixels of the tile, as a model gives it for a
 //! picture that is that tile. `stages` runs them.
 
-use std::collections::BTreeMap;
-
-use crate::frame::{Detection, LabelCounts, Outcome, TaskKind, Tile};
+use crate::frame::{Detection, Outcome, TaskKind, Tile};
 use crate::join;
 use crate::preprocess::Tiles;
 use crate::task::{self, TaskOutput};
@@ -75,19 +73,10 @@ impl Tiling {
 
     /// Joins what was found in the present frame, which is none any more.
     pub(super) fn joined(&mut self) -> TaskOutput {
-        let [source_width, source_height] = self.picture;
         let mut detections = join::merge_tiles(self.picture, self.found.drain(..), self.iou, self.min_score);
         detections.truncate(self.most);
         let faint = detections.split_off(detections.partition_point(|d| d.score >= self.min_score));
-        let outcome = Outcome::Detect {
-            task: TaskKind::Detect,
-            detections,
-            counts: LabelCounts::new(),
-            zones: BTreeMap::new(),
-            lines: BTreeMap::new(),
-            source_width,
-            source_height,
-        };
+        let outcome = Outcome::objects(TaskKind::Detect, detections, self.picture);
         self.parts.clear();
         TaskOutput { faint, ..outcome.into() }
     }

@@ -17,7 +17,7 @@ pub struct Slot {
 struct State {
     fresh: Option<Arc<SharedFrame>>,
     closed: bool,
-    /// Whoever takes is to look elsewhere.
+    /// The next take returns at once.
     woken: bool,
 }
 

@@ -220,7 +220,7 @@ fn check_says_what_goes_with_no_tiles() {
     assert!(narrow.err.contains("larger pictures (218x218"), "{}", narrow.err);
 }
 
-/// What the stages say of a frame, alone and shared with other readers.
+/// Words of the stages on a frame, alone and shared with other readers.
 fn said(planner: &Planner, image: &Image) -> [Outcome; 2] {
     let mut stages = planner.stages(&planner.full()).unwrap();
     let mut frame = Frame::empty();

@@ -17,6 +17,7 @@ use super::super::digest::ModelDigest;
 use super::super::error::FleetError;
 use super::super::names::{Lane, consumer};
 use super::super::outstanding::{Outstanding, Unwanted};
+use super::super::retries::Retries;
 use super::super::streams;
 use super::super::wire::{HEADER_BYTES, Job, read_answer};
 use super::seat::Order;
@@ -27,10 +28,6 @@ use crate::sys::random;
 /// Frames that are awaited at once, of all pipelines, and their size in bytes; further ones are not given.
 const WINDOW: usize = 256;
 const WINDOW_BYTES: usize = 16 << 20;
-/// Time to the next attempt after one that failed, first and longest.
-const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
-/// A session that lasted as long was a good one.
-const LASTED: Duration = Duration::from_secs(60);
 /// Time between two looks for frames that nobody waits for any more, and for what the server refused.
 const TURN: Duration = Duration::from_millis(100);
 /// Time between two looks for nodes that have time.
@@ -75,28 +72,16 @@ impl Session {
 
     /// Gives until told to stop.
     pub(super) async fn run(mut self) {
-        let [mut wait, longest] = AGAIN;
-        let mut said = String::new();
+        let mut retries = Retries::new("nothing can be given to other nodes");
         while !*self.stop.borrow() {
             let begun = Instant::now();
             let result = self.session().await;
             self.close();
             let Err(error) = result else { continue };
-            let error = error.to_string();
-            if begun.elapsed() > LASTED {
-                [wait, _] = AGAIN;
-                said.clear();
-            }
-            // The same words every half minute would hide all others.
-            if said == error {
-                tracing::debug!(error, "nothing can be given to other nodes");
-            } else {
-                tracing::warn!(error, again_in_s = wait.as_secs(), "nothing can be given to other nodes");
-            }
-            self.shared.given().fault = Some(error.clone());
-            said = error;
+            let (wait, error) = retries.failed(&error, begun.elapsed());
+            self.shared.given().fault = Some(error);
             tokio::select! {
-                () = sleep(wait) => wait = (wait * 2).min(longest),
+                () = sleep(wait) => {}
                 _ = self.stop.changed() => {}
             }
         }

@@ -5,15 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use super::super::digest::ModelDigest;
+use super::super::tally::count;
 use super::super::wire::Answer;
 use crate::frame::status::Given;
 use crate::frame::{NodeName, PipelineName};
 
 /// Time from the last wish for work to the end of the pull that it was told with.
 const PULL_ENDS: Duration = Duration::from_secs(5);
-
-/// Nodes that are counted each by itself.
-const NODES: usize = 64;
 
 /// State that the seats and the thread share.
 pub(super) struct Shared {
@@ -64,8 +62,7 @@ impl Shared {
     pub(super) fn accepted(&self, node: &NodeName) {
         let mut given = self.given();
         given.answered += 1;
-        let known = given.by.contains_key(&**node) || given.by.len() < NODES;
-        *given.by.entry(if known { node.to_string() } else { "others".into() }).or_default() += 1;
+        count(&mut given.by, node);
     }
 
     /// The seats that are taken.

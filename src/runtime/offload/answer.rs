@@ -1,11 +1,9 @@
 //! Answers of other nodes, read as what the task of this pipeline would have said. Nothing in them is believed unchecked: labels are the
 //! model's own, scores are scores, boxes are inside the picture.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
-use crate::frame::{Detection, Keypoint, Label, LabelCounts, Outcome, Scored, TaskKind, Unreadable};
+use crate::frame::{Detection, Keypoint, Label, Outcome, Scored, TaskKind, Unreadable};
 use crate::task::TaskOutput;
 
 /// Objects of one answer at most.
@@ -95,15 +93,7 @@ pub(super) fn read(text: &str, kind: TaskKind, labels: &[Label]) -> Result<TaskO
         if falls { Ok(found) } else { Err("the objects do not come by falling score".into()) }
     };
     let (detections, faint) = (all(detections)?, all(faint)?);
-    let outcome = Outcome::Detect {
-        task,
-        detections,
-        counts: LabelCounts::new(),
-        zones: BTreeMap::new(),
-        lines: BTreeMap::new(),
-        source_width,
-        source_height,
-    };
+    let outcome = Outcome::objects(task, detections, size);
     Ok(TaskOutput { faint, ..outcome.into() })
 }
 

@@ -1,4 +1,4 @@
-//! What a pipeline's worker knows of the group, as the governor is told.
+//! Knowledge of the group that a pipeline's worker gathers, as the governor is told.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

@@ -1,10 +1,10 @@
-//! What is known of a group in a build without work by other nodes.
+//! Stand-in for the knowledge of a group in a build without work by other nodes.
 
 use std::time::Instant;
 
 use leptond_governor::{Assignment, Group};
 
-/// What is known of a group; there is none in this build.
+/// Knowledge of a group; there is none in this build.
 pub(in crate::runtime) enum Seen {}
 
 impl Seen {

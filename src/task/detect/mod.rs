@@ -16,8 +16,6 @@ mod shapes;
 mod tests;
 mod turned;
 
-use std::collections::BTreeMap;
-
 use anchors::Anchors;
 use config::DetectConfig;
 use heads::Reader;
@@ -26,7 +24,7 @@ use settings::HeadSettings;
 
 use super::contract::{SetupError, Task, TaskError, TaskInput, TaskOutput};
 use super::output::{Filter, label, real_items};
-use crate::frame::{Detection, Geometry, Head, Keypoint, LabelCounts, Outcome, TaskKind, TaskSpec, TensorSpec};
+use crate::frame::{Detection, Geometry, Head, Keypoint, Outcome, TaskKind, TaskSpec, TensorSpec};
 use turned::Turned;
 
 /// Objects of one frame. Boxes of all its items (regions as tiles) are mapped to the source picture and clamped to it, then
@@ -220,16 +218,8 @@ impl Task for Detect {
         let mut detections = self.detections(input, [height, width], &whole)?;
         // Most confident first.
         let faint = detections.split_off(detections.partition_point(|d| d.score >= self.min_score));
-        let [source_width, source_height] = input.geometry.first().unwrap_or(&whole).source;
-        let outcome = Outcome::Detect {
-            task: self.kind,
-            detections,
-            counts: LabelCounts::new(),
-            zones: BTreeMap::new(),
-            lines: BTreeMap::new(),
-            source_width,
-            source_height,
-        };
+        let size = input.geometry.first().unwrap_or(&whole).source;
+        let outcome = Outcome::objects(self.kind, detections, size);
         Ok(TaskOutput { faint, ..outcome.into() })
     }
 

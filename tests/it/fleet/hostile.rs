@@ -138,7 +138,7 @@ fn wrong_work_is_refused_by_name_and_counted() {
             "wrong_model": 1, "schema": 1, "malformed": 6, "picture": 3, "too_large": 1, "expired": 1
         });
         wait_until("the counts", || fleet(&node)["refused"] == counts);
-        assert_eq!(fleet(&node)["for"], serde_json::json!({ "tester": 1 }));
+        assert_eq!(fleet(&node)["for"], serde_json::json!({ "tester": 2 }));
         let mut stream = context.get_stream("leptond_home_map").await.unwrap();
         assert_eq!(stream.info().await.unwrap().state.messages, 0);
     });

@@ -1,7 +1,7 @@
 //! Frames of pipelines that other nodes compute.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,7 +13,7 @@ use async_nats::jetstream::{self, stream::RetentionPolicy};
 use futures_util::StreamExt as _;
 
 use super::hostile::{block_on, connect, digest, header};
-use super::nodes::{MODEL, fleet, pictures, wait_ready, worker, worker_config};
+use super::nodes::{MODEL, fleet, pictures, wait_ready, worker};
 use super::server::Nats;
 use crate::common;
 use crate::daemon::Daemon;
@@ -32,6 +32,53 @@ fn camera_config(server: &Nats, broker: &Mosquitto, folder: &Path, fleet: &str) 
         broker.port,
         server.url()
     )
+}
+
+/// A server of the group, a broker, a camera with pictures on it, and whoever listens to it.
+struct Scene {
+    server: Nats,
+    broker: Mosquitto,
+    folder: PathBuf,
+    listener: Listener,
+    _dir: tempfile::TempDir,
+}
+
+impl Scene {
+    /// `None`, with a word, where server or broker cannot be had.
+    fn start(test: &str, count: usize) -> Option<Scene> {
+        let (server, broker) = (Nats::start(test)?, Mosquitto::start(test)?);
+        let dir = tempfile::tempdir().unwrap();
+        let folder = pictures(dir.path(), count, [64, 48]);
+        let listener = broker.listen("leptond/camera/#");
+        Some(Scene { server, broker, folder, listener, _dir: dir })
+    }
+
+    fn config(&self, fleet: &str) -> String {
+        camera_config(&self.server, &self.broker, &self.folder, fleet)
+    }
+
+    fn results(&self) -> Vec<Value> {
+        results(&self.listener.messages())
+    }
+
+    /// Waits for further results of the camera's own.
+    fn wait_own(&self) {
+        let count = self.results().len();
+        wait_until("results of its own", || self.results().len() > count + 3);
+    }
+
+    /// Checks that every result comes behind those of frames before it.
+    fn check_order(&self) {
+        let order: Vec<u64> = self.results().iter().map(|one| one["seq"].as_u64().unwrap()).collect();
+        assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
+    }
+}
+
+/// Starts a camera whose governor lowers its work at once.
+fn crowded(config: &str) -> Daemon {
+    let camera = Daemon::start(config);
+    camera.wait_log("quiet: at most 1 % of the cpu");
+    camera
 }
 
 fn results(messages: &[Received]) -> Vec<Value> {
@@ -63,18 +110,13 @@ fn inferred(folder: &Path) -> BTreeMap<String, (Value, f32)> {
 #[test]
 fn a_neighbour_computes_what_would_have_been_lowered_and_it_comes_home_when_that_dies() {
     let test = "a_neighbour_computes_what_would_have_been_lowered_and_it_comes_home_when_that_dies";
-    let Some(server) = Nats::start(test) else { return };
-    let Some(broker) = Mosquitto::start(test) else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let folder = pictures(dir.path(), 40, [64, 48]);
-    let listener = broker.listen("leptond/camera/#");
-    let camera = Daemon::start(&camera_config(&server, &broker, &folder, ""));
-    camera.wait_log("quiet: at most 1 % of the cpu");
-    let node = worker(&server, "one");
+    let Some(scene) = Scene::start(test, 40) else { return };
+    let camera = crowded(&scene.config(""));
+    let node = worker(&scene.server, "one");
     wait_ready(&node);
-    let before = wait_away(&listener, 60);
+    let before = wait_away(&scene.listener, 60);
     // Full work, in order, as `infer` would have it.
-    let expected = inferred(&folder);
+    let expected = inferred(&scene.folder);
     let first = before.iter().position(|one| one["computed_by"] == "one").unwrap();
     for one in before.iter().filter(|one| one["computed_by"] == "one") {
         let name = Path::new(one["origin"].as_str().unwrap()).file_name().unwrap().to_str().unwrap().to_owned();
@@ -88,17 +130,14 @@ fn a_neighbour_computes_what_would_have_been_lowered_and_it_comes_home_when_that
     assert!(skipped <= order.len() / 5, "every frame is looked at: {order:?}");
     let told = fleet(&camera)["given"].clone();
     assert!(told["by"]["one"].as_u64().unwrap() >= 60 && told["untrusted"] == 0, "{told}");
-    // Its state in Home Assistant and on the page is that of full work.
     node.signal("KILL");
     let died = Instant::now();
     camera.wait_log("the work is done here again");
     let within = died.elapsed();
     assert!(within < common::patiently(Duration::from_secs(2)), "{within:?}");
-    let count = results(&listener.messages()).len();
-    wait_until("results of its own", || results(&listener.messages()).len() > count + 3);
-    let all = results(&listener.messages());
-    let order: Vec<u64> = all.iter().map(|one| one["seq"].as_u64().unwrap()).collect();
-    assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
+    scene.wait_own();
+    scene.check_order();
+    let all = scene.results();
     let last = all.last().unwrap();
     assert!(last.get("computed_by").is_none() && last["rung"].as_u64().unwrap() > 0, "{last}");
 }
@@ -106,35 +145,26 @@ fn a_neighbour_computes_what_would_have_been_lowered_and_it_comes_home_when_that
 #[test]
 fn a_node_with_both_roles_does_not_work_for_itself() {
     let test = "a_node_with_both_roles_does_not_work_for_itself";
-    let Some(server) = Nats::start(test) else { return };
-    let Some(broker) = Mosquitto::start(test) else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let folder = pictures(dir.path(), 10, [64, 48]);
-    let listener = broker.listen("leptond/camera/#");
-    let camera = Daemon::start(&camera_config(&server, &broker, &folder, "assist = true"));
+    let Some(scene) = Scene::start(test, 10) else { return };
+    let camera = crowded(&scene.config("assist = true"));
     wait_ready(&camera);
-    camera.wait_log("quiet: at most 1 % of the cpu");
     let since = Instant::now();
     wait_until("some turns of the governor", || since.elapsed() > Duration::from_secs(9));
     assert_eq!(fleet(&camera)["given"]["frames"], 0);
-    assert!(results(&listener.messages()).iter().all(|one| one.get("computed_by").is_none()));
+    assert!(scene.results().iter().all(|one| one.get("computed_by").is_none()));
 }
 
 #[test]
 fn without_offload_nothing_leaves_and_a_pipeline_may_stay_out_of_it() {
     let test = "without_offload_nothing_leaves_and_a_pipeline_may_stay_out_of_it";
-    let Some(server) = Nats::start(test) else { return };
-    let Some(broker) = Mosquitto::start(test) else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let folder = pictures(dir.path(), 10, [64, 48]);
-    let node = Daemon::start(&worker_config(&server, "one", ""));
+    let Some(scene) = Scene::start(test, 10) else { return };
+    let node = worker(&scene.server, "one");
     wait_ready(&node);
-    let config = camera_config(&server, &broker, &folder, "");
+    let config = scene.config("");
     let alone = config.replace("offload = true", "offload = false");
     let stays = config.replace("governor = { interval", "offload = false\ngovernor = { interval");
     for config in [alone, stays] {
-        let camera = Daemon::start(&config);
-        camera.wait_log("quiet: at most 1 % of the cpu");
+        let camera = crowded(&config);
         let since = Instant::now();
         wait_until("some turns of the governor", || since.elapsed() > Duration::from_secs(7));
         assert!(!camera.log().contains("given to other nodes"), "{}", camera.log());
@@ -175,15 +205,10 @@ fn lies(id: &str, turn: usize) -> Vec<(HeaderMap, String)> {
 #[test]
 fn a_node_that_lies_is_not_believed_and_costs_no_result() {
     let test = "a_node_that_lies_is_not_believed_and_costs_no_result";
-    let Some(server) = Nats::start(test) else { return };
-    let Some(broker) = Mosquitto::start(test) else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let folder = pictures(dir.path(), 40, [64, 48]);
-    let listener = broker.listen("leptond/camera/#");
-    let camera = Daemon::start(&camera_config(&server, &broker, &folder, ""));
-    camera.wait_log("quiet: at most 1 % of the cpu");
+    let Some(scene) = Scene::start(test, 40) else { return };
+    let camera = crowded(&scene.config(""));
     let told = block_on(async {
-        let client = connect(&server).await;
+        let client = connect(&scene.server).await;
         let context = jetstream::new(client.clone());
         let stream = StreamConfig {
             name: "leptond_home_work".into(),
@@ -224,12 +249,10 @@ fn a_node_that_lies_is_not_believed_and_costs_no_result() {
         told
     });
     assert_eq!((&told["answered"], &told["by"]), (&0.into(), &serde_json::json!({})), "{told}");
-    let all = results(&listener.messages());
+    scene.wait_own();
+    scene.check_order();
+    let all = scene.results();
     assert!(all.iter().all(|one| one.get("computed_by").is_none()), "{all:?}");
-    let count = all.len();
-    wait_until("its own results go on", || results(&listener.messages()).len() > count + 3);
-    let order: Vec<u64> = results(&listener.messages()).iter().map(|one| one["seq"].as_u64().unwrap()).collect();
-    assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
 }
 
 #[test]

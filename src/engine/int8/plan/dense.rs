@@ -30,7 +30,7 @@ impl Sums<'_> {
     }
 }
 
-/// What is packed with the weights of a product: see [`GemmWeights`].
+/// Values packed with the weights of a product: see [`GemmWeights`].
 struct RowsToPack {
     zeros: Vec<i8>,
     bias: Vec<i32>,
