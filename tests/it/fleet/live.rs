@@ -128,8 +128,9 @@ fn a_neighbour_computes_what_would_have_been_lowered_and_it_comes_home_when_that
     assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
     let skipped = order[first + 1..].windows(2).filter(|pair| pair[1] != pair[0] + 1).count();
     assert!(skipped <= order.len() / 5, "every frame is looked at: {order:?}");
-    let told = fleet(&camera)["given"].clone();
-    assert!(told["by"]["one"].as_u64().unwrap() >= 60 && told["untrusted"] == 0, "{told}");
+    // The page is told of it at the governor's next turn.
+    wait_until("the counts", || fleet(&camera)["given"]["by"]["one"].as_u64().unwrap_or_default() >= 60);
+    assert_eq!(fleet(&camera)["given"]["untrusted"], 0);
     node.signal("KILL");
     let died = Instant::now();
     camera.wait_log("the work is done here again");
