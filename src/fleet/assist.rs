@@ -64,6 +64,11 @@ impl Assist {
         self.tally.observe(seen, now);
     }
 
+    /// True while work may be taken.
+    pub fn takes(&self, now: Instant) -> bool {
+        self.tally.may_take(now)
+    }
+
     /// Counts, and the state of it.
     pub fn status(&self, now: Instant) -> Fleet {
         self.tally.status(now)

@@ -11,7 +11,7 @@ const LASTED: Duration = Duration::from_secs(60);
 
 /// Attempts to do something with the group.
 pub(super) struct Retries {
-    /// What fails, in words.
+    /// Words for the failure.
     what: &'static str,
     wait: Duration,
     said: String,

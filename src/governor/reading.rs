@@ -96,6 +96,11 @@ pub struct Group {
     pub in_time: Option<f32>,
 }
 
+impl Group {
+    /// Least share of frames in time with which a group has enough for what it is given; below it the work comes home.
+    pub const LEAST_IN_TIME: f32 = 0.75;
+}
+
 impl Load {
     /// There is nothing to work on at the moment.
     pub fn is_quiet(&self) -> bool {

@@ -57,7 +57,7 @@ impl Session {
         reading.pipelines = self.set.loads(now);
         let changes = self.set.govern(&reading, now);
         self.assisting.observe(&self.config, &reading, &self.set, now);
-        if self.assisting.status(now).is_some_and(|fleet| fleet.held.is_none()) {
+        if self.assisting.takes(now) {
             self.context.offloading.waits_too(now);
         }
         self.maker.governed(&self.set, &changes, now);

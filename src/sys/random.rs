@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 /// A word that nobody can guess: 128 bits as 32 hex digits.
 ///
 /// # Errors
-/// Where the system gives no random numbers.
+/// The system gives no random numbers.
 pub fn word() -> io::Result<String> {
     let mut bytes = [0_u8; 16];
     File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut bytes))?;

@@ -205,8 +205,9 @@ impl Session {
 
     /// Takes a message on the subject of answers.
     fn answered(&mut self, message: &Message, most_bytes: usize) {
+        let read = read_answer(message.headers.as_ref(), &message.payload, most_bytes);
         let mut given = self.shared.given();
-        let answer = match read_answer(message.headers.as_ref(), &message.payload, most_bytes) {
+        let answer = match read {
             Ok(answer) => answer,
             Err(reason) => {
                 tracing::debug!(reason, "a message that is no answer");

@@ -155,11 +155,16 @@ impl Governor {
 
     /// The expected outcome of a step up, for people.
     fn expectation(&self, p: &Pipeline, level: usize, load: &Load, levels: &[usize]) -> String {
+        self.expected(levels, self.expected_ratio(p, level, load))
+    }
+
+    /// The same of `levels`, where p95 ÷ deadline is expected to be `ratio`.
+    pub(super) fn expected(&self, levels: &[usize], ratio: Option<f64>) -> String {
         let mut text = String::from("expected");
         if let Some(settled) = self.settles(levels) {
             text += &format!(" to settle at {:.1} °C,", settled.celsius);
         }
-        if let Some(ratio) = self.expected_ratio(p, level, load) {
+        if let Some(ratio) = ratio {
             text += &format!(" p95 at {:.0} % of the deadline,", ratio * 100.0);
         }
         text + &format!(" {:.0} % cpu", self.total(levels) * 100.0)

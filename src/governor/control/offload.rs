@@ -3,18 +3,15 @@
 use std::time::Duration;
 
 use super::governor::Governor;
-use super::outlook::WELL_IN_TIME;
 use super::pipeline::Pipeline;
 use super::reasons::Reason;
 use crate::config::Mode;
-use crate::demand::{calibrated_infer_ms, calibrated_p95_ms};
+use crate::demand::calibrated_infer_ms;
 use crate::reading::{Group, Load, Reading};
 use crate::setpoint::Change;
 
 /// The others have to have this many times what full work needs.
 const ENOUGH: f64 = 1.1;
-/// Least share of the frames given that come back in time; below it the work comes home.
-const LEAST_IN_TIME: f32 = 0.75;
 /// Time in which a pipeline that has just left is not judged: the first frames are given few at a time.
 const GRACE: Duration = Duration::from_secs(2);
 /// Time for which the others must have had enough before a pipeline that is lowered leaves.
@@ -87,7 +84,7 @@ impl Governor {
             let reason = match group {
                 None => format!("{name}: the other nodes cannot be reached"),
                 Some(Group { in_time: Some(share), .. })
-                    if share < LEAST_IN_TIME && self.now.saturating_sub(since) >= GRACE =>
+                    if share < Group::LEAST_IN_TIME && self.now.saturating_sub(since) >= GRACE =>
                 {
                     format!("{name}: other nodes answered only {:.0} % in time", share * 100.0)
                 }
@@ -100,7 +97,7 @@ impl Governor {
         changes
     }
 
-    /// Takes the work home for an order that fixes a rung; `None` where it is home.
+    /// Takes the work home; `false` where it was.
     pub(super) fn recall(&mut self, index: usize) -> bool {
         self.pipelines[index].away.end()
     }
@@ -117,22 +114,12 @@ impl Governor {
             let interval_ms = full.setpoint.interval.max(p.ladder.frame_interval).as_secs_f64() * 1e3;
             let keeps_up = interval_ms <= 0.0
                 || calibrated_infer_ms(full, &self.demand) <= interval_ms * MOST_BUSY * full.setpoint.batch as f64;
-            let in_time = p.deadline_ms().is_none_or(|deadline_ms| {
-                calibrated_p95_ms(&p.ladder, full, &self.demand) <= deadline_ms * WELL_IN_TIME
-            });
             let fine = keeps_up
-                && in_time
+                && self.would_be_in_time(p, 0, load)
                 && there.would_stay_cool(&levels)
                 && there.is_modest(&levels, p.deadline_ms().is_none());
-            (fine && !load.idle).then(|| {
-                let settled = there.settles(&levels).map(|e| format!(" to settle at {:.1} °C,", e.celsius));
-                let text = format!(
-                    "full work is done here again: expected{} {:.0} % cpu",
-                    settled.unwrap_or_default(),
-                    there.total(&levels) * 100.0
-                );
-                (index, text)
-            })
+            let text = || format!("full work is done here again: {}", there.expected(&levels, None));
+            (fine && !load.idle).then(|| (index, text()))
         })
     }
 

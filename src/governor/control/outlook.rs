@@ -22,7 +22,7 @@ pub(super) const CLEARLY_MORE: f64 = 1.02;
 /// Others use the CPU in earnest above this share of the machine.
 pub(super) const OTHERS_WORK: f64 = 0.1;
 /// A step up needs an expected p95 of this share of the deadline or less.
-pub(super) const WELL_IN_TIME: f64 = 0.95;
+const WELL_IN_TIME: f64 = 0.95;
 /// A step up needs memory pressure below this.
 const CALM_MEMORY_PRESSURE_PERCENT: f32 = 10.0;
 /// A step up needs a broker's queue that is filled less than this.
@@ -96,7 +96,7 @@ impl Governor {
         let Some(deadline_ms) = p.deadline_ms() else { return true };
         let Some(to) = p.ladder.rungs.get(level) else { return false };
         // Nothing is measured while there is nothing to look at.
-        if p.paused() || load.open == Some(false) {
+        if p.paused() || p.away.is() || load.open == Some(false) {
             return calibrated_p95_ms(&p.ladder, to, &self.demand) <= deadline_ms * WELL_IN_TIME;
         }
         self.expected_ratio(p, level, load).is_some_and(|ratio| ratio <= WELL_IN_TIME)

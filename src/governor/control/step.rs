@@ -29,6 +29,14 @@ const BETTER_FOR: Duration = Duration::from_secs(10);
 /// A soft limit leaves this share of the clock: 1200 of 1400 MHz on a Pi 3B+, the only board that has one.
 const SOFT_CLOCK: f64 = 1200.0 / 1400.0;
 
+/// A step to more work here.
+enum Up {
+    /// To these levels.
+    To(Vec<usize>),
+    /// The work of this pipeline, which others do, comes home.
+    Home(usize),
+}
+
 impl Governor {
     /// Decides on a reading taken at `now` (any monotonic clock). Each pipeline changes at most once.
     pub fn step(&mut self, reading: &Reading, now: Duration) -> Vec<Change> {
@@ -38,27 +46,25 @@ impl Governor {
         self.overrides.expire(self.now);
         self.look(reading, dt);
         let mut changes = self.fixed();
-        changes.extend(self.come_home(reading));
-        if !changes.is_empty() {
-            return changes;
-        }
+        let home = self.come_home(reading);
         self.look_at_group(reading);
         let reasons = self.reasons(reading);
         self.pressed = !reasons.is_empty();
-        match reasons.into_iter().find(|reason| self.lowers(&reason.levels)) {
-            Some(reason) => {
-                changes = self.leave(&reason, reading);
-                if changes.is_empty() {
-                    changes = self.down(&reason);
-                }
-            }
-            None if !self.pressed => changes = self.up(reading),
-            None => {}
-        }
-        if changes.is_empty() {
-            changes = self.leave_for_more(reading);
-        }
+        changes.extend(if home.is_empty() { self.moved(reasons, reading) } else { home });
         changes
+    }
+
+    /// The move that readings lead to: less work here, given to others or lowered, or more.
+    fn moved(&mut self, reasons: Vec<Reason>, reading: &Reading) -> Vec<Change> {
+        let changes = match reasons.into_iter().find(|reason| self.lowers(&reason.levels)) {
+            Some(reason) => {
+                let left = self.leave(&reason, reading);
+                if left.is_empty() { self.down(&reason) } else { left }
+            }
+            None if !self.pressed => self.up(reading),
+            None => Vec::new(),
+        };
+        if changes.is_empty() { self.leave_for_more(reading) } else { changes }
     }
 
     /// Rungs that an order or the configuration fixes.
@@ -71,8 +77,8 @@ impl Governor {
             }
         }
         let is_fixed = |index: &usize| self.mode() == Mode::Manual || !self.is_free(*index);
-        let recalled: Vec<usize> = (0..levels.len()).filter(is_fixed).collect();
-        let recalled: Vec<usize> = recalled.into_iter().filter(|index| self.recall(*index)).collect();
+        let fixed: Vec<usize> = (0..levels.len()).filter(is_fixed).collect();
+        let recalled: Vec<usize> = fixed.into_iter().filter(|index| self.recall(*index)).collect();
         let reason = if self.mode() == Mode::Manual { "fixed by mode manual" } else { FIXED_BY_REQUEST };
         let mut changes = self.move_to(&levels, reason);
         // The rung may be the one that it had while others computed.
@@ -172,21 +178,20 @@ impl Governor {
     fn up(&mut self, r: &Reading) -> Vec<Change> {
         let wait = self.config_seconds(self.config.dwell_up_s).saturating_mul(self.backoff);
         let calm = self.mode() != Mode::Manual && self.due(self.last_change, wait) && self.calm(r);
-        let higher = calm.then(|| self.higher_levels(r)).flatten();
-        let home = if calm && higher.is_none() { self.could_come_home(r) } else { None };
-        if higher.is_none() && home.is_none() {
+        let higher = || self.higher_levels(r).map(|(levels, reason)| (Up::To(levels), reason));
+        let home = || self.could_come_home(r).map(|(index, reason)| (Up::Home(index), reason));
+        let Some((up, reason)) = calm.then(|| higher().or_else(home)).flatten() else {
             self.better_since = None;
             return Vec::new();
-        }
+        };
         let since = *self.better_since.get_or_insert(self.now);
         if self.now.saturating_sub(since) < BETTER_FOR {
             return Vec::new();
         }
         (self.last_up, self.better_since) = (Some(self.now), None);
-        match (higher, home) {
-            (Some((levels, reason)), _) => self.move_to(&levels, &reason),
-            (None, Some((index, reason))) => self.take_home(index, &reason),
-            (None, None) => Vec::new(),
+        match up {
+            Up::To(levels) => self.move_to(&levels, &reason),
+            Up::Home(index) => self.take_home(index, &reason),
         }
     }
 }

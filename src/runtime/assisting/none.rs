@@ -34,6 +34,11 @@ impl Assisting {
     /// Nobody is told.
     pub(in crate::runtime) fn observe(&self, _: &Config, _: &Reading, _: &PipelineSet, _: Instant) {}
 
+    /// False.
+    pub(in crate::runtime) fn takes(&self, _: Instant) -> bool {
+        false
+    }
+
     /// There is none.
     pub(in crate::runtime) fn status(&self, _: Instant) -> Option<Fleet> {
         None

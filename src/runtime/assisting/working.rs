@@ -53,6 +53,11 @@ impl Assisting {
         assist.observe(Seen { cpu_percent: reading.cpu_percent, held }, now);
     }
 
+    /// True while it takes work of others.
+    pub(in crate::runtime) fn takes(&self, now: Instant) -> bool {
+        self.0.as_ref().is_some_and(|assist| assist.takes(now))
+    }
+
     /// Counts and state; `None` where it does not work for others.
     pub(in crate::runtime) fn status(&self, now: Instant) -> Option<Fleet> {
         self.0.as_ref().map(|assist| assist.status(now))

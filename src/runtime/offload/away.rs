@@ -129,6 +129,7 @@ impl Away {
             Ok(picture) => crate::fleet::Picture { settings: Some(self.terms.settings.clone()), ..picture },
             Err(reason) => {
                 tracing::debug!(reason, "a frame is not given to other nodes");
+                self.seen.lock().window.kept();
                 return false;
             }
         };

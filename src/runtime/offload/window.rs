@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use leptond_governor::Group;
+
 /// Frames at first, and at most.
 const FIRST: f32 = 2.0;
 const MOST: f32 = 16.0;
@@ -11,9 +13,7 @@ const MOST: f32 = 16.0;
 const JUDGED: usize = 16;
 const LEAST: usize = 3;
 
-/// Share of the latest frames below which the group is too small for all that is given.
-const ENOUGH: f32 = 0.75;
-/// Time for which that is borne at most.
+/// Time for which a group that is too small for all that is given is borne at most.
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// The window, with what became of the latest frames.
@@ -73,7 +73,7 @@ impl Window {
     /// `roll`, from 0 to 1, decides: were all that give too much to stop at once, nobody would give anything.
     pub(super) fn told(&mut self, waits: bool, now: Instant, roll: impl FnOnce() -> f32) -> Option<f32> {
         let share = self.share(waits);
-        if !share.is_some_and(|share| share > 0.0 && share < ENOUGH) {
+        if !share.is_some_and(|share| share > 0.0 && share < Group::LEAST_IN_TIME) {
             self.borne_until = None;
             return share;
         }

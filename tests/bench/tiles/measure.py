@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What `preprocess.tiles` finds and costs beside one pass over the whole frame, on scenes composed of real pictures with known boxes.
+"""Recall and cost of `preprocess.tiles` beside one pass over the whole frame, on scenes composed of real pictures with known boxes.
 
     measure.py --leptond BIN --shared DIR [--scenes 24] [--seed 1] [--size 1920x1080] [--merging 3x2] [--work DIR]
 
